@@ -1,0 +1,1 @@
+"""The aggregator: everything that needs more than one meter or a person."""

@@ -1,0 +1,1 @@
+"""The gateway: everything that must go on when the uplink is down."""

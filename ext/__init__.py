@@ -1,0 +1,1 @@
+"""Compiled kernels; every one also runs as plain Python."""

@@ -1,0 +1,1 @@
+"""The contract between gateway and aggregator: wire structs, ids, quantities, time, calendars, quality."""

@@ -1,0 +1,330 @@
+"""What gateway and aggregator say to each other: msgpack, array-like tagged structs (design §5).
+
+Rules: a struct is a list ``[tag, field, ...]``; new fields go at the end with a default; an order, a tag or a type never
+changes. ``tests/shared/test_wire.py`` holds golden bytes of every struct. Instants are UTC seconds; a scale is the exact
+fraction ``num/den`` that turns a raw integer into the unit of its quantity.
+"""
+
+from typing import Annotated, Any, Final, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from shared.ids import SPOOL_ID_BYTES
+
+#: Bounds a peer is held to; decoding refuses more (the largest honest batch is far below).
+MAX_BATCH_BYTES: Final = 1 << 20
+MAX_BATCH_ITEMS: Final = 4096
+
+Name = Annotated[str, Meta(min_length=1, max_length=64)]
+Code = Annotated[str, Meta(min_length=1, max_length=32)]
+Text = Annotated[str, Meta(max_length=2000)]
+Instant = Annotated[int, Meta(ge=0, le=253402300799)]  # to the end of year 9999
+Seq = Annotated[int, Meta(ge=1)]
+Positive = Annotated[int, Meta(ge=1)]
+SpoolId = Annotated[bytes, Meta(min_length=SPOOL_ID_BYTES, max_length=SPOOL_ID_BYTES)]
+
+
+class Wire(msgspec.Struct, array_like=True, frozen=True):
+    """Base of everything sent."""
+
+
+# -- items of a batch: what the spool keeps -------------------------------------------------------------------------
+
+
+class RegisterValue(Wire):
+    """One register: OBIS code (E = post), raw count, scale, and for a maximum the instant it was reached."""
+
+    quantity: Code
+    value: int
+    num: Positive = 1
+    den: Positive = 1
+    at: Instant | None = None
+
+
+class RegisterReading(Wire, tag=1):
+    """All registers of a meter at one instant. ``at``: the meter's instant; ``period`` 0 running, 1 closed by the last reset."""
+
+    meter: Name
+    at: Instant
+    read_at: Instant
+    period: Annotated[int, Meta(ge=0, le=1)]
+    values: Annotated[list[RegisterValue], Meta(max_length=512)]
+    resets: int | None = None  # demand-reset counter
+    reset_at: Instant | None = None  # the reset that closed the period before
+
+
+class ProfileBlock(Wire, tag=2):
+    """Consecutive intervals of one channel: ``count`` of ``step`` seconds from ``start``, packed by ``ext.profile``."""
+
+    meter: Name
+    channel: Code  # OBIS C.29.0
+    start: Instant
+    step: Annotated[int, Meta(ge=1, le=86400)]
+    count: Annotated[int, Meta(ge=1, le=100_000)]
+    data: Annotated[bytes, Meta(max_length=MAX_BATCH_BYTES)]
+    num: Positive = 1
+    den: Positive = 1
+
+
+class InstantSnapshot(Wire, tag=3):
+    """Instantaneous values: OBIS codes and as many little-endian 32-bit floats; NaN = not available."""
+
+    meter: Name
+    at: Instant
+    quantities: Annotated[list[Code], Meta(max_length=256)]
+    values: Annotated[bytes, Meta(max_length=1024)]
+
+
+class MeterEvent(Wire, tag=4):
+    """Something that happened at or to a meter. Kinds: :data:`EVENT_KINDS`; ``until`` for those that last."""
+
+    meter: Name
+    at: Instant
+    kind: Code
+    until: Instant | None = None
+    detail: dict[str, Any] = {}
+
+
+class LineTelemetry(Wire):
+    """Counters of one line since the gateway's start."""
+
+    line: Name
+    exchanges: int
+    errors: int
+    timeouts: int
+    busy_seconds: float = 0.0
+
+
+class ModuleTelemetry(Wire):
+    """Communication module: what it knows of itself; None where its hardware cannot tell."""
+
+    module: Name
+    temperature: float | None = None  # degC
+    signal_dbm: float | None = None
+    signal_percent: float | None = None
+    operator: str = ""
+    technology: str = ""
+
+
+class GatewayTelemetry(Wire, tag=5):
+    """Health of the gateway at one instant."""
+
+    at: Instant
+    uptime: int
+    rss_bytes: int
+    memory_free_bytes: int
+    disk_free_bytes: int
+    load: float
+    spool_rows: int  # not yet acknowledged
+    spool_bytes: int
+    clock_offset_ms: float | None = None
+    modules: list[ModuleTelemetry] = []
+    lines: list[LineTelemetry] = []
+    completeness: dict[str, float] = {}  # meter -> share of yesterday's intervals held, 0..1
+
+
+class Result(Wire, tag=6):
+    """Final answer to a command; travels through the spool, so it is lost no more than a reading is."""
+
+    command: Name
+    at: Instant
+    ok: bool
+    code: Code  # done, refused, expired, unknown_meter, unreachable, rolled_back, failed ...
+    message: Text = ""
+    data: dict[str, Any] = {}
+
+
+Item = RegisterReading | ProfileBlock | InstantSnapshot | MeterEvent | GatewayTelemetry | Result
+
+EVENT_KINDS: Final = (
+    "outage", "clock_set", "clock_drift", "demand_reset", "battery", "occurrence", "change", "wrong_serial",
+    "unreconciled", "reconciled", "meter_unreachable", "meter_back", "profile_lost", "spool_pressure", "spool_damaged",
+    "clock_jump",
+)  # fmt: skip
+
+# -- up: batches -----------------------------------------------------------------------------------------------------
+
+
+class Batch(Wire, tag=20):
+    """Consecutive spool rows: item i has sequence number ``first_seq + i`` in the stream ``spool_id``."""
+
+    spool_id: SpoolId
+    first_seq: Seq
+    items: Annotated[list[Item], Meta(min_length=1, max_length=MAX_BATCH_ITEMS)]
+
+
+class RawBatch(Wire, tag=20):
+    """The same bytes as :class:`Batch` with items left encoded: how the gateway builds one, how ingest isolates a bad item."""
+
+    spool_id: SpoolId
+    first_seq: Seq
+    items: Annotated[list[msgspec.Raw], Meta(min_length=1, max_length=MAX_BATCH_ITEMS)]
+
+
+# -- ack -------------------------------------------------------------------------------------------------------------
+
+
+class AckCursor(Wire, tag=21):
+    """All rows of ``spool_id`` up to and including ``seq`` are committed; ``want`` asks again for [first, last] ranges."""
+
+    spool_id: SpoolId
+    seq: Annotated[int, Meta(ge=0)]
+    want: list[tuple[int, int]] = []
+
+
+# -- cmd and res -----------------------------------------------------------------------------------------------------
+
+
+class ReadNow(Wire, tag=40):
+    """Read these kinds of one meter now (``registers``, ``profile``, ``instantaneous``, ``events``)."""
+
+    meter: Name
+    kinds: Annotated[list[Code], Meta(min_length=1, max_length=8)]
+
+
+class ReadRange(Wire, tag=41):
+    """Read the profile of one meter again for [start, end), whether held or not."""
+
+    meter: Name
+    start: Instant
+    end: Instant
+
+
+class SetClock(Wire, tag=42):
+    """Set a meter's clock to the gateway's, if it is off by at most ``max_shift`` seconds."""
+
+    meter: Name
+    max_shift: Annotated[int, Meta(ge=1, le=86400)] = 300
+
+
+class ApplyConfig(Wire, tag=43):
+    """Replace the gateway's configuration by this TOML text: validated, atomic, rolled back when the broker is out of reach afterwards."""
+
+    toml: Annotated[str, Meta(max_length=200_000)]
+    base: str = ""  # hash of the configuration it was made from; refused when another is in force
+
+
+class CloseBill(Wire, tag=44):
+    """Demand reset (ABNT command 20). Needs the gateway's own permission; no schedule can send it."""
+
+    meter: Name
+    confirm: Name  # the meter's serial, typed again
+
+
+Action = ReadNow | ReadRange | SetClock | ApplyConfig | CloseBill
+
+
+class Command(Wire, tag=22):
+    """An order for a gateway; it may arrive more than once and is carried out once."""
+
+    id: Name
+    issued_at: Instant
+    expires_at: Instant
+    by: Annotated[str, Meta(max_length=200)]
+    action: Action
+
+
+class Progress(Wire, tag=23):
+    """Live progress of a command or a planned reading; sent without guarantee, never stored."""
+
+    at: Instant
+    line: str
+    meter: str
+    kind: str
+    done: int
+    total: int
+    command: str | None = None
+
+
+# -- state and conf --------------------------------------------------------------------------------------------------
+
+
+class LineState(Wire):
+    """One line: ``state`` is idle, busy, connecting, backing_off or disabled."""
+
+    line: Name
+    state: Code
+    owner: str = ""
+    queue: int = 0
+    error: Text = ""
+    since: Instant = 0
+
+
+class MeterState(Wire):
+    """One meter as its gateway sees it: ``state`` is ok, stale, unreachable, wrong_serial, unreconciled or new."""
+
+    meter: Name
+    line: Name
+    state: Code
+    protocol: Code
+    last_ok: Instant | None = None
+    error: Text = ""
+    module: str = ""
+    missing: int = 0  # intervals known to be missing and still worth asking for
+
+
+class GatewayState(Wire, tag=24):
+    """Retained; the last will is the same struct with ``online`` false."""
+
+    at: Instant
+    online: bool
+    version: str = ""
+    spool_id: bytes = b""
+    config: str = ""  # hash of the configuration in force
+    started_at: Instant | None = None
+    spool_rows: int = 0
+    lines: list[LineState] = []
+    meters: list[MeterState] = []
+    alarms: list[str] = []
+
+
+class GatewayConfig(Wire, tag=25):
+    """Retained: the configuration in force, secrets masked."""
+
+    at: Instant
+    hash: str
+    toml: str
+
+
+Message = Batch | AckCursor | Command | Progress | GatewayState | GatewayConfig
+
+# -- coding ----------------------------------------------------------------------------------------------------------
+
+
+class WireError(ValueError):
+    """Bytes that are not what their topic should carry; the text names the place."""
+
+
+W = TypeVar("W", bound=Wire)
+
+_encoder = msgspec.msgpack.Encoder()
+_decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
+
+
+def encode(message: Wire) -> bytes:
+    """Encode any struct of this module."""
+    return _encoder.encode(message)
+
+
+def decode(payload: bytes, kind: type[W]) -> W:
+    """Decode ``payload`` as one struct type; raises :class:`WireError` for anything else, whatever the bytes are."""
+    return _decode(payload, kind)  # type: ignore[no-any-return]
+
+
+def decode_item(payload: bytes | msgspec.Raw) -> Item:
+    """Decode one item of a :class:`RawBatch`; raises :class:`WireError`."""
+    return _decode(payload, Item)  # type: ignore[no-any-return]
+
+
+def _decode(payload: bytes | msgspec.Raw, kind: Any) -> Any:
+    if len(memoryview(payload)) > MAX_BATCH_BYTES:
+        raise WireError(f"payload of {len(memoryview(payload))} bytes is over the limit of {MAX_BATCH_BYTES}")
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders[kind] = msgspec.msgpack.Decoder(kind)
+    try:
+        return decoder.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, OverflowError) as error:
+        name = getattr(kind, "__name__", "Item")
+        raise WireError(f"not a {name}: {error}") from error
