@@ -135,9 +135,23 @@ class Quantity(NamedTuple):
     def parse(cls, text: str) -> "Quantity":
         """Parse ``"1.8.0"``; each part is 0..255 without sign or leading zero."""
         parts = text.split(".")
-        if len(parts) != 3 or any(not p.isascii() or not p.isdigit() or str(int(p)) != p or int(p) > 255 for p in parts):
+        if len(parts) != 3 or any(
+            not p.isascii() or not p.isdigit() or str(int(p)) != p or int(p) > 255 for p in parts
+        ):
             raise QuantityError(f"{text!r} is not an OBIS code C.D.E with parts 0 to 255")
         return cls(*map(int, parts))
+
+    @classmethod
+    def from_code(cls, code: int) -> "Quantity":
+        """Turn the stored integer form back; see :attr:`code`."""
+        if not 0 <= code <= 0xFFFFFF:
+            raise QuantityError(f"{code} is not a quantity code 0 to {0xFFFFFF}")
+        return cls(code >> 16, code >> 8 & 255, code & 255)
+
+    @property
+    def code(self) -> int:
+        """Integer form ``C << 16 | D << 8 | E``, as databases store it."""
+        return self.c << 16 | self.d << 8 | self.e
 
     @property
     def unit(self) -> str:

@@ -1,0 +1,1 @@
+"""Gateways at work: state, telemetry, commands."""

@@ -1,0 +1,104 @@
+"""What was measured. Keys begin with tenant and meter so that a distributed database can shard by them (design §9)."""
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, LargeBinary, SmallInteger, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from central.store.base import Base, Id, Instant
+
+
+class ProfileDay(Base):
+    """One meter, channel and local day: the packed block (``ext.profile``) in force.
+
+    ``channel`` is ``Quantity.code``; ``day`` the local date as days since 1970-01-01; ``start`` UTC seconds of the first
+    interval (local midnight); ``held`` counts intervals with a value, ``total`` sums the raw integers of billable ones,
+    ``flags`` is the OR of all flags. Raw integer x num/den = unit of the quantity.
+    """
+
+    __tablename__ = "profile_day"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    meter_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    channel: Mapped[int] = mapped_column(Integer, primary_key=True)
+    day: Mapped[int] = mapped_column(Integer, primary_key=True)
+    start: Mapped[Instant]
+    step: Mapped[int] = mapped_column(Integer)
+    count: Mapped[int] = mapped_column(Integer)
+    num: Mapped[int] = mapped_column(BigInteger)
+    den: Mapped[int] = mapped_column(BigInteger)
+    held: Mapped[int] = mapped_column(Integer)
+    flags: Mapped[int] = mapped_column(Integer)
+    total: Mapped[int] = mapped_column(BigInteger)
+    version: Mapped[int] = mapped_column(Integer, default=1)
+    changed_at: Mapped[Instant]
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class ProfileVersion(Base):
+    """A block that a correction replaced: what stood there, when it was replaced, by whom, why."""
+
+    __tablename__ = "profile_version"
+
+    tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    meter_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    channel: Mapped[int] = mapped_column(Integer, primary_key=True)
+    day: Mapped[int] = mapped_column(Integer, primary_key=True)
+    version: Mapped[int] = mapped_column(Integer, primary_key=True)
+    start: Mapped[Instant]
+    step: Mapped[int] = mapped_column(Integer)
+    count: Mapped[int] = mapped_column(Integer)
+    num: Mapped[int] = mapped_column(BigInteger)
+    den: Mapped[int] = mapped_column(BigInteger)
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+    replaced_at: Mapped[Instant]
+    source: Mapped[str] = mapped_column(String(64))
+    author: Mapped[str] = mapped_column(String(200), default="")
+    reason: Mapped[str] = mapped_column(String(300), default="")
+
+
+class RegisterSet(Base):
+    """All registers of a meter at one instant; ``data`` is msgpack of ``list[shared.wire.RegisterValue]``."""
+
+    __tablename__ = "register_set"
+    __table_args__ = (UniqueConstraint("tenant_id", "meter_id", "at", "period"),)
+
+    id: Mapped[Id]
+    tenant_id: Mapped[int] = mapped_column(Integer)
+    meter_id: Mapped[int] = mapped_column(ForeignKey("meter.id"))
+    at: Mapped[Instant]
+    read_at: Mapped[Instant]
+    period: Mapped[int] = mapped_column(SmallInteger)
+    resets: Mapped[int | None] = mapped_column(Integer)
+    reset_at: Mapped[Instant | None]
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Snapshot(Base):
+    """Instantaneous values; ``data`` is msgpack of ``shared.wire.InstantSnapshot``. Kept for a limited time."""
+
+    __tablename__ = "snapshot"
+    __table_args__ = {"sqlite_with_rowid": False}
+
+    tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    meter_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    at: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    data: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Event(Base):
+    """Something that happened at or to a meter; ``detail`` is JSON."""
+
+    __tablename__ = "meter_event"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "meter_id", "kind", "at"),
+        Index("ix_meter_event_at", "tenant_id", "at"),
+    )
+
+    id: Mapped[Id]
+    tenant_id: Mapped[int] = mapped_column(Integer)
+    meter_id: Mapped[int] = mapped_column(ForeignKey("meter.id"))
+    at: Mapped[Instant]
+    until: Mapped[Instant | None]
+    kind: Mapped[str] = mapped_column(String(32))
+    detail: Mapped[str] = mapped_column(String, default="{}")
+    received_at: Mapped[Instant]

@@ -1,0 +1,1 @@
+"""What exists: gateways, modules, meters, points, customers, groups, lots."""
