@@ -32,7 +32,7 @@ class Wire(msgspec.Struct, array_like=True, frozen=True):
 # -- items of a batch: what the spool keeps -------------------------------------------------------------------------
 
 
-class RegisterValue(Wire):
+class RegisterValue(Wire, frozen=True):
     """One register: OBIS code (E = post), raw count, scale, and for a maximum the instant it was reached."""
 
     quantity: Code
@@ -42,7 +42,7 @@ class RegisterValue(Wire):
     at: Instant | None = None
 
 
-class RegisterReading(Wire, tag=1):
+class RegisterReading(Wire, frozen=True, tag=1):
     """All registers of a meter at one instant. ``at``: the meter's instant; ``period`` 0 running, 1 closed by the last reset."""
 
     meter: Name
@@ -54,7 +54,7 @@ class RegisterReading(Wire, tag=1):
     reset_at: Instant | None = None  # the reset that closed the period before
 
 
-class ProfileBlock(Wire, tag=2):
+class ProfileBlock(Wire, frozen=True, tag=2):
     """Consecutive intervals of one channel: ``count`` of ``step`` seconds from ``start``, packed by ``ext.profile``."""
 
     meter: Name
@@ -67,7 +67,7 @@ class ProfileBlock(Wire, tag=2):
     den: Positive = 1
 
 
-class InstantSnapshot(Wire, tag=3):
+class InstantSnapshot(Wire, frozen=True, tag=3):
     """Instantaneous values: OBIS codes and as many little-endian 32-bit floats; NaN = not available."""
 
     meter: Name
@@ -76,7 +76,7 @@ class InstantSnapshot(Wire, tag=3):
     values: Annotated[bytes, Meta(max_length=1024)]
 
 
-class MeterEvent(Wire, tag=4):
+class MeterEvent(Wire, frozen=True, tag=4):
     """Something that happened at or to a meter. Kinds: :data:`EVENT_KINDS`; ``until`` for those that last."""
 
     meter: Name
@@ -86,7 +86,7 @@ class MeterEvent(Wire, tag=4):
     detail: dict[str, Any] = {}
 
 
-class LineTelemetry(Wire):
+class LineTelemetry(Wire, frozen=True):
     """Counters of one line since the gateway's start."""
 
     line: Name
@@ -96,7 +96,7 @@ class LineTelemetry(Wire):
     busy_seconds: float = 0.0
 
 
-class ModuleTelemetry(Wire):
+class ModuleTelemetry(Wire, frozen=True):
     """Communication module: what it knows of itself; None where its hardware cannot tell."""
 
     module: Name
@@ -107,7 +107,7 @@ class ModuleTelemetry(Wire):
     technology: str = ""
 
 
-class GatewayTelemetry(Wire, tag=5):
+class GatewayTelemetry(Wire, frozen=True, tag=5):
     """Health of the gateway at one instant."""
 
     at: Instant
@@ -124,7 +124,7 @@ class GatewayTelemetry(Wire, tag=5):
     completeness: dict[str, float] = {}  # meter -> share of yesterday's intervals held, 0..1
 
 
-class Result(Wire, tag=6):
+class Result(Wire, frozen=True, tag=6):
     """Final answer to a command; travels through the spool, so it is lost no more than a reading is."""
 
     command: Name
@@ -146,7 +146,7 @@ EVENT_KINDS: Final = (
 # -- up: batches -----------------------------------------------------------------------------------------------------
 
 
-class Batch(Wire, tag=20):
+class Batch(Wire, frozen=True, tag=20):
     """Consecutive spool rows: item i has sequence number ``first_seq + i`` in the stream ``spool_id``."""
 
     spool_id: SpoolId
@@ -154,7 +154,7 @@ class Batch(Wire, tag=20):
     items: Annotated[list[Item], Meta(min_length=1, max_length=MAX_BATCH_ITEMS)]
 
 
-class RawBatch(Wire, tag=20):
+class RawBatch(Wire, frozen=True, tag=20):
     """The same bytes as :class:`Batch` with items left encoded: how the gateway builds one, how ingest isolates a bad item."""
 
     spool_id: SpoolId
@@ -165,7 +165,7 @@ class RawBatch(Wire, tag=20):
 # -- ack -------------------------------------------------------------------------------------------------------------
 
 
-class AckCursor(Wire, tag=21):
+class AckCursor(Wire, frozen=True, tag=21):
     """All rows of ``spool_id`` up to and including ``seq`` are committed; ``want`` asks again for [first, last] ranges."""
 
     spool_id: SpoolId
@@ -176,14 +176,14 @@ class AckCursor(Wire, tag=21):
 # -- cmd and res -----------------------------------------------------------------------------------------------------
 
 
-class ReadNow(Wire, tag=40):
+class ReadNow(Wire, frozen=True, tag=40):
     """Read these kinds of one meter now (``registers``, ``profile``, ``instantaneous``, ``events``)."""
 
     meter: Name
     kinds: Annotated[list[Code], Meta(min_length=1, max_length=8)]
 
 
-class ReadRange(Wire, tag=41):
+class ReadRange(Wire, frozen=True, tag=41):
     """Read the profile of one meter again for [start, end), whether held or not."""
 
     meter: Name
@@ -191,21 +191,21 @@ class ReadRange(Wire, tag=41):
     end: Instant
 
 
-class SetClock(Wire, tag=42):
+class SetClock(Wire, frozen=True, tag=42):
     """Set a meter's clock to the gateway's, if it is off by at most ``max_shift`` seconds."""
 
     meter: Name
     max_shift: Annotated[int, Meta(ge=1, le=86400)] = 300
 
 
-class ApplyConfig(Wire, tag=43):
+class ApplyConfig(Wire, frozen=True, tag=43):
     """Replace the gateway's configuration by this TOML text: validated, atomic, rolled back when the broker is out of reach afterwards."""
 
     toml: Annotated[str, Meta(max_length=200_000)]
     base: str = ""  # hash of the configuration it was made from; refused when another is in force
 
 
-class CloseBill(Wire, tag=44):
+class CloseBill(Wire, frozen=True, tag=44):
     """Demand reset (ABNT command 20). Needs the gateway's own permission; no schedule can send it."""
 
     meter: Name
@@ -215,7 +215,7 @@ class CloseBill(Wire, tag=44):
 Action = ReadNow | ReadRange | SetClock | ApplyConfig | CloseBill
 
 
-class Command(Wire, tag=22):
+class Command(Wire, frozen=True, tag=22):
     """An order for a gateway; it may arrive more than once and is carried out once."""
 
     id: Name
@@ -225,7 +225,7 @@ class Command(Wire, tag=22):
     action: Action
 
 
-class Progress(Wire, tag=23):
+class Progress(Wire, frozen=True, tag=23):
     """Live progress of a command or a planned reading; sent without guarantee, never stored."""
 
     at: Instant
@@ -240,7 +240,7 @@ class Progress(Wire, tag=23):
 # -- state and conf --------------------------------------------------------------------------------------------------
 
 
-class LineState(Wire):
+class LineState(Wire, frozen=True):
     """One line: ``state`` is idle, busy, connecting, backing_off or disabled."""
 
     line: Name
@@ -251,7 +251,7 @@ class LineState(Wire):
     since: Instant = 0
 
 
-class MeterState(Wire):
+class MeterState(Wire, frozen=True):
     """One meter as its gateway sees it: ``state`` is ok, stale, unreachable, wrong_serial, unreconciled or new."""
 
     meter: Name
@@ -264,7 +264,7 @@ class MeterState(Wire):
     missing: int = 0  # intervals known to be missing and still worth asking for
 
 
-class GatewayState(Wire, tag=24):
+class GatewayState(Wire, frozen=True, tag=24):
     """Retained; the last will is the same struct with ``online`` false."""
 
     at: Instant
@@ -279,7 +279,7 @@ class GatewayState(Wire, tag=24):
     alarms: list[str] = []
 
 
-class GatewayConfig(Wire, tag=25):
+class GatewayConfig(Wire, frozen=True, tag=25):
     """Retained: the configuration in force, secrets masked."""
 
     at: Instant
