@@ -1,20 +1,20 @@
 """What can go wrong on the field side, split by what the caller does next.
 
-    EdgeError
-    ├── RetryError              try again later, the same way
-    │   ├── LinkError           the path: refused, reset, unplugged, cannot be opened
-    │   ├── SilenceError        the meter does not answer in time
-    │   ├── NoiseError          answers arrive damaged until the limit of repeats
-    │   ├── BusyError           the meter keeps answering WAIT
-    │   └── PreemptedError      a higher class took the line; nothing is wrong
-    ├── ReportError             trying again changes nothing; a person must look
-    │   ├── ProtocolError       well-formed bytes at a place or with a content the protocol does not allow
-    │   ├── RefusedError        the meter says no (ABNT 39 and 40): code and sub-code as attributes
-    │   ├── WrongMeterError     another serial answers than the one configured
-    │   └── UnreconciledError   profile and registers do not agree
-    └── StopError               our own configuration or permission
-        ├── ConfigError
-        └── NotPermittedError
+EdgeError
+├── RetryError              try again later, the same way
+│   ├── LinkError           the path: refused, reset, unplugged, cannot be opened
+│   ├── SilenceError        the meter does not answer in time
+│   ├── NoiseError          answers arrive damaged until the limit of repeats
+│   ├── BusyError           the meter keeps answering WAIT
+│   └── PreemptedError      a higher class took the line; nothing is wrong
+├── ReportError             trying again changes nothing; a person must look
+│   ├── ProtocolError       well-formed bytes at a place or with a content the protocol does not allow
+│   ├── RefusedError        the meter says no (ABNT 39 and 40): code and sub-code as attributes
+│   ├── WrongMeterError     another serial answers than the one configured
+│   └── UnreconciledError   profile and registers do not agree
+└── StopError               our own configuration or permission
+    ├── ConfigError
+    └── NotPermittedError
 """
 
 from dataclasses import dataclass

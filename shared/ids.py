@@ -23,7 +23,7 @@ def check_id(value: str, what: str = "id") -> str:
     """Return ``value`` if it can be an id, else raise :class:`IdError` naming it."""
     if _ID.match(value) is None:
         raise IdError(
-            f"{what} {value!r} is not usable: 1 to 48 letters, digits, '_', '.' or '-', beginning with a letter or digit"
+            f"{what} {value!r} is not usable: 1 to 48 of letters, digits, '_', '.' and '-', a letter or digit first"
         )
     return value
 

@@ -3,7 +3,8 @@
 C is the measured thing (1 active import, 2 active export, 3 reactive import ...), D how it is processed (8 cumulative,
 6 maximum demand, 2 accumulated maxima, 5 last demand interval, 29 energy per profile interval, 7 instantaneous) and
 E the post (0 = all). Codes follow IEC 62056-6-1; C from 128 on is the range left to makers, used here for the
-Brazilian excess quantities. Labels are source strings of the translation catalogues: English here, translated on screen.
+Brazilian excess quantities. Labels are source strings of the translation catalogues: English here, translated on
+screen.
 """
 
 from enum import IntEnum
@@ -35,7 +36,7 @@ class Process(IntEnum):
 
 
 class Measurand(NamedTuple):
-    """What a C stands for: its English label, the unit of its energy (D 8, 29), of its demand (D 2, 5, 6), of its instant value."""
+    """What a C stands for: English label, unit of its energy (D 8, 29), its demand (D 2, 5, 6), its instant value."""
 
     label: str
     energy: str

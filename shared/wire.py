@@ -1,8 +1,8 @@
 """What gateway and aggregator say to each other: msgpack, array-like tagged structs (design §5).
 
-Rules: a struct is a list ``[tag, field, ...]``; new fields go at the end with a default; an order, a tag or a type never
-changes. ``tests/shared/test_wire.py`` holds golden bytes of every struct. Instants are UTC seconds; a scale is the exact
-fraction ``num/den`` that turns a raw integer into the unit of its quantity.
+Rules: a struct is a list ``[tag, field, ...]``; new fields go at the end with a default; an order, a tag or a type
+never changes. ``tests/shared/test_wire.py`` holds golden bytes of every struct. Instants are UTC seconds; a scale is the
+exact fraction ``num/den`` that turns a raw integer into the unit of its quantity.
 """
 
 from typing import Annotated, Any, Final, TypeVar
@@ -43,7 +43,7 @@ class RegisterValue(Wire, frozen=True):
 
 
 class RegisterReading(Wire, frozen=True, tag=1):
-    """All registers of a meter at one instant. ``at``: the meter's instant; ``period`` 0 running, 1 closed by the last reset."""
+    """All registers of a meter at its own instant ``at``; ``period`` 0 running, 1 closed by the last reset."""
 
     meter: Name
     at: Instant
@@ -155,7 +155,7 @@ class Batch(Wire, frozen=True, tag=20):
 
 
 class RawBatch(Wire, frozen=True, tag=20):
-    """The same bytes as :class:`Batch` with items left encoded: how the gateway builds one, how ingest isolates a bad item."""
+    """The same bytes as :class:`Batch`, items left encoded: so a gateway builds one, so ingest isolates a bad item."""
 
     spool_id: SpoolId
     first_seq: Seq
@@ -166,7 +166,7 @@ class RawBatch(Wire, frozen=True, tag=20):
 
 
 class AckCursor(Wire, frozen=True, tag=21):
-    """All rows of ``spool_id`` up to and including ``seq`` are committed; ``want`` asks again for [first, last] ranges."""
+    """All rows of ``spool_id`` up to and including ``seq`` are committed; ``want``: [first, last] ranges again, please."""
 
     spool_id: SpoolId
     seq: Annotated[int, Meta(ge=0)]
@@ -199,7 +199,7 @@ class SetClock(Wire, frozen=True, tag=42):
 
 
 class ApplyConfig(Wire, frozen=True, tag=43):
-    """Replace the gateway's configuration by this TOML text: validated, atomic, rolled back when the broker is out of reach afterwards."""
+    """Replace the configuration by this TOML text: validated, atomic, rolled back if the broker is out of reach then."""
 
     toml: Annotated[str, Meta(max_length=200_000)]
     base: str = ""  # hash of the configuration it was made from; refused when another is in force

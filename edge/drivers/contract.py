@@ -52,7 +52,7 @@ class Readout:
 
 
 class Driver(Protocol):
-    """One meter of one protocol. It holds what must survive between visits (reconciled order, channel layout), no I/O state."""
+    """One meter of one protocol; holds what must survive between visits (reconciled order, channels), no I/O state."""
 
     protocol: ClassVar[str]
     meter: str  # id on the wire
