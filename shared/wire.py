@@ -1,8 +1,8 @@
 """What gateway and aggregator say to each other: msgpack, array-like tagged structs (design §5).
 
 Rules: a struct is a list ``[tag, field, ...]``; new fields go at the end with a default; an order, a tag or a type
-never changes. ``tests/shared/test_wire.py`` holds golden bytes of every struct. Instants are UTC seconds; a scale is the
-exact fraction ``num/den`` that turns a raw integer into the unit of its quantity.
+never changes. ``tests/shared/test_wire.py`` holds golden bytes of every struct. Instants are UTC seconds; a scale is
+the exact fraction ``num/den`` that turns a raw integer into the unit of its quantity.
 """
 
 from typing import Annotated, Any, Final, TypeVar
@@ -166,7 +166,7 @@ class RawBatch(Wire, frozen=True, tag=20):
 
 
 class AckCursor(Wire, frozen=True, tag=21):
-    """All rows of ``spool_id`` up to and including ``seq`` are committed; ``want``: [first, last] ranges again, please."""
+    """All rows of ``spool_id`` up to and including ``seq`` are committed; ``want``: [first, last] ranges to repeat."""
 
     spool_id: SpoolId
     seq: Annotated[int, Meta(ge=0)]
@@ -199,7 +199,7 @@ class SetClock(Wire, frozen=True, tag=42):
 
 
 class ApplyConfig(Wire, frozen=True, tag=43):
-    """Replace the configuration by this TOML text: validated, atomic, rolled back if the broker is out of reach then."""
+    """Put this TOML text in force: validated, atomic, rolled back if the broker is then out of reach."""
 
     toml: Annotated[str, Meta(max_length=200_000)]
     base: str = ""  # hash of the configuration it was made from; refused when another is in force

@@ -1,0 +1,63 @@
+# Two commands for people: `make demo` and `make test`. The rest is for those who build.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := .stamps
+# without a compiler the kernels run as plain Python
+PURE := $(shell command -v cc >/dev/null 2>&1 || echo 1)
+
+.PHONY: help demo test check format bench lock clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+demo: $(STAMPS)/demo-system $(STAMPS)/build $(STAMPS)/assets ## everything on this machine, with simulated meters and real load curves
+	@exec $(BIN)/metergate demo
+
+test: $(STAMPS)/test-system check ## all checks and all tests
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup tests
+
+check: $(STAMPS)/build $(STAMPS)/assets ## style, types, import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMPS)/build ## put the source in its form
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(STAMPS)/build ## measure, side by side with peers
+	$(BIN)/python -m pytest benchmarks -q -p no:xdist --benchmark-sort=name
+
+lock: $(STAMPS)/build ## new versions into requirements/ (needs uv in the environment)
+	for part in edge central; do $(BIN)/uv pip compile -q --no-header --no-annotate --no-emit-index-url --universal \
+	    --python-version 3.11 --extra $$part pyproject.toml -o requirements/$$part.txt --upgrade; done
+	$(BIN)/uv pip compile -q --no-header --no-annotate --no-emit-index-url --universal --python-version 3.11 \
+	    --all-extras pyproject.toml -o requirements/all.txt --upgrade
+
+clean: ## all that can be made again
+	rm -rf $(VENV) $(STAMPS) build dist demo-data ext/*.so central/web/static/vendor
+
+$(STAMPS)/demo-system $(STAMPS)/test-system: $(STAMPS)/%-system: tools/system-packages
+	@tools/system-packages $*
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/venv: requirements/all.txt
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: apt-get install python3-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --disable-pip-version-check -q -r requirements/all.txt
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/build: $(STAMPS)/venv pyproject.toml $(wildcard ext/*.py ext/*.pxd)
+	METERGATE_PURE=$(PURE) $(BIN)/pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(STAMPS)/assets: $(STAMPS)/build $(wildcard central/web/assets/*) $(wildcard central/web/locale/*/LC_MESSAGES/*.po)
+	$(BIN)/python -m central.web.assets
+	@touch $@
