@@ -7,7 +7,9 @@ from central.store.base import Base, Id, Instant
 
 
 class ProfileDay(Base):
-    """One meter, channel and local day: the packed block (``ext.profile``) in force.
+    """One meter, channel, local day and step: the packed block (``ext.profile``) in force.
+
+    A meter whose step was changed within a day has two blocks of that day, each with the other's part missing.
 
     ``channel`` is ``Quantity.code``; ``day`` the local date as days since 1970-01-01; ``start`` UTC seconds of the first
     interval (local midnight); ``held`` counts intervals with a value, ``total`` sums the raw integers of billable ones,
@@ -21,8 +23,8 @@ class ProfileDay(Base):
     meter_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     channel: Mapped[int] = mapped_column(Integer, primary_key=True)
     day: Mapped[int] = mapped_column(Integer, primary_key=True)
+    step: Mapped[int] = mapped_column(Integer, primary_key=True)
     start: Mapped[Instant]
-    step: Mapped[int] = mapped_column(Integer)
     count: Mapped[int] = mapped_column(Integer)
     num: Mapped[int] = mapped_column(BigInteger)
     den: Mapped[int] = mapped_column(BigInteger)
@@ -43,9 +45,9 @@ class ProfileVersion(Base):
     meter_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     channel: Mapped[int] = mapped_column(Integer, primary_key=True)
     day: Mapped[int] = mapped_column(Integer, primary_key=True)
+    step: Mapped[int] = mapped_column(Integer, primary_key=True)
     version: Mapped[int] = mapped_column(Integer, primary_key=True)
     start: Mapped[Instant]
-    step: Mapped[int] = mapped_column(Integer)
     count: Mapped[int] = mapped_column(Integer)
     num: Mapped[int] = mapped_column(BigInteger)
     den: Mapped[int] = mapped_column(BigInteger)
@@ -57,10 +59,13 @@ class ProfileVersion(Base):
 
 
 class RegisterSet(Base):
-    """All registers of a meter at one instant; ``data`` is msgpack of ``list[shared.wire.RegisterValue]``."""
+    """All registers of a meter at one instant; ``data`` is msgpack of ``list[shared.wire.RegisterValue]``.
+
+    ``digest`` of ``data`` is part of the key: two readings of one instant that differ are both kept.
+    """
 
     __tablename__ = "register_set"
-    __table_args__ = (UniqueConstraint("tenant_id", "meter_id", "at", "period"),)
+    __table_args__ = (UniqueConstraint("tenant_id", "meter_id", "at", "period", "digest"),)
 
     id: Mapped[Id]
     tenant_id: Mapped[int] = mapped_column(Integer)
@@ -70,6 +75,7 @@ class RegisterSet(Base):
     period: Mapped[int] = mapped_column(SmallInteger)
     resets: Mapped[int | None] = mapped_column(Integer)
     reset_at: Mapped[Instant | None]
+    digest: Mapped[int] = mapped_column(BigInteger, default=0)
     data: Mapped[bytes] = mapped_column(LargeBinary)
 
 
@@ -86,19 +92,24 @@ class Snapshot(Base):
 
 
 class Event(Base):
-    """Something that happened at or to a meter; ``detail`` is JSON."""
+    """Something that happened at or to a meter, or (``meter_id`` None) to a gateway; ``detail`` is JSON.
+
+    ``digest`` of ``detail`` is part of the key: two events of one second that differ are both kept.
+    """
 
     __tablename__ = "meter_event"
     __table_args__ = (
-        UniqueConstraint("tenant_id", "meter_id", "kind", "at"),
+        UniqueConstraint("tenant_id", "meter_id", "kind", "at", "digest"),
         Index("ix_meter_event_at", "tenant_id", "at"),
     )
 
     id: Mapped[Id]
     tenant_id: Mapped[int] = mapped_column(Integer)
-    meter_id: Mapped[int] = mapped_column(ForeignKey("meter.id"))
+    meter_id: Mapped[int | None] = mapped_column(ForeignKey("meter.id"))
+    gateway_id: Mapped[int | None] = mapped_column(ForeignKey("gateway.id"), index=True)  # which gateway told it
     at: Mapped[Instant]
     until: Mapped[Instant | None]
     kind: Mapped[str] = mapped_column(String(32))
     detail: Mapped[str] = mapped_column(String, default="{}")
+    digest: Mapped[int] = mapped_column(BigInteger, default=0)
     received_at: Mapped[Instant]

@@ -1,4 +1,4 @@
-"""Declarative base and column types. Instants are UTC seconds (integers); local days are day numbers since 1970-01-01."""
+"""Declarative base and column types. Instants are UTC seconds; local days are day numbers since 1970-01-01."""
 
 from typing import Annotated
 
