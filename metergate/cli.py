@@ -1,4 +1,4 @@
-"""The root command. A subcommand's module is imported when it is used, so an edge-only install never meets central's."""
+"""The root command. A subcommand is imported when it is used: an edge-only install never meets central's libraries."""
 
 import importlib
 from typing import Final, NamedTuple
@@ -19,7 +19,7 @@ class Part(NamedTuple):
 PARTS: Final[dict[str, Part]] = {
     "edge": Part("edge.cli:cli", "The gateway: run, check, status, read, export, simulate.", "edge"),
     "central": Part("central.cli:cli", "The aggregator: serve, ingest, migrate, administrators.", "central"),
-    "demo": Part("metergate.demo:demo", "Everything on this machine with simulated meters and real load curves.", "demo"),
+    "demo": Part("metergate.demo:demo", "Everything on this machine with simulated meters, real load curves.", "demo"),
 }
 
 
