@@ -145,7 +145,7 @@ def secret(file: str, what: str) -> str | None:
 
 def variables() -> dict[str, str]:
     """Every environment variable that is understood, with the setting it sets, such as ``broker.port``."""
-    names = {}
+    names: dict[str, str] = {}
     for field in get_type_hints(Settings):
         if field in _SECTIONS:
             names |= {f"{PREFIX}{field}_{sub}".upper(): f"{field}.{sub}" for sub in get_type_hints(_SECTIONS[field])}
@@ -185,7 +185,7 @@ def _known(name: str, known: Iterable[str], where: str) -> None:
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Settings by dotted name. Another program's METERGATE_ variable is left alone unless it looks like a misspelling."""
+    """Settings by dotted name. Another program's variable is left alone unless it looks like a misspelling."""
     known = variables()
     found = {}
     for variable, text in environ.items():

@@ -50,7 +50,10 @@ class ModuleHealth(Base):
 
 
 class FleetCommand(Base):
-    """A command and what became of it. ``status``: queued, sent, done, failed, expired. ``action`` is msgpack of ``shared.wire.Command``."""
+    """A command and what became of it; ``action`` is msgpack of ``shared.wire.Command``, ``result`` of its ``Result``.
+
+    ``status``: queued, sent, done, failed, expired.
+    """
 
     __tablename__ = "fleet_command"
     __table_args__ = (Index("ix_fleet_command_gateway", "gateway_id", "issued_at"),)

@@ -11,9 +11,9 @@ class ProfileDay(Base):
 
     A meter whose step was changed within a day has two blocks of that day, each with the other's part missing.
 
-    ``channel`` is ``Quantity.code``; ``day`` the local date as days since 1970-01-01; ``start`` UTC seconds of the first
-    interval (local midnight); ``held`` counts intervals with a value, ``total`` sums the raw integers of billable ones,
-    ``flags`` is the OR of all flags. Raw integer x num/den = unit of the quantity.
+    ``channel`` is ``Quantity.code``; ``day`` the local date as days since 1970-01-01; ``start`` UTC seconds of the
+    first interval (local midnight); ``held`` counts intervals with a value, ``total`` sums the raw integers of billable
+    ones, ``flags`` is the OR of all flags. Raw integer x num/den = unit of the quantity.
     """
 
     __tablename__ = "profile_day"

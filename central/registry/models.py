@@ -61,7 +61,7 @@ class CustomerGroup(Base):
 
 
 class Lot(Base):
-    """*Lote*: customers billed together; ``reading_day`` is the planned day of the month until a reading calendar is given."""
+    """*Lote*: customers billed together; ``reading_day`` is the planned day of the month."""
 
     __tablename__ = "lot"
     __table_args__ = (UniqueConstraint("tenant_id", "key"),)

@@ -36,9 +36,10 @@ class Database:
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncSession]:
-        """Session of one transaction: committed when the block ends well, rolled back when it raises."""
-        async with self._write() as session, session.begin():
+        """Session that writes: committed when the block ends well, rolled back when it raises."""
+        async with self._write() as session:
             yield session
+            await session.commit()
 
     async def close(self) -> None:
         await self.engine.dispose()

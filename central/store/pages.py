@@ -1,0 +1,22 @@
+"""Keyset pagination: a page names the key after which the next one begins, so that new rows never shift it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+T = TypeVar("T")
+
+MAX_LIMIT: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """``next`` goes into ``after`` of the following request; None: this was the last page."""
+
+    items: Sequence[T]
+    next: str | None
+
+
+def bounded(limit: int) -> int:
+    """Rows of one page: 1..MAX_LIMIT."""
+    return max(1, min(limit, MAX_LIMIT))
