@@ -1,10 +1,13 @@
 """Parameters of requests, both directions; octets count from 1 of the command (dossier abnt-nbr-14522 §6)."""
 
 from datetime import date, time
+from typing import TypeVar
 
 from edge.drivers.abnt import commands
 from edge.drivers.abnt.frames import COMMAND_BODY, Command
 from edge.drivers.abnt.layout.fields import BCD, DATE, OCTET, OctetError, Record, Unreadable, at, many
+
+Q = TypeVar("Q", bound="Request")
 
 
 class Request(Record):
@@ -14,7 +17,7 @@ class Request(Record):
         return Command(code, reader, self.pack(COMMAND_BODY)[4:], address)
 
     @classmethod
-    def of(cls, command: Command) -> "Request":
+    def of(cls: type[Q], command: Command) -> Q:
         """Decode what a command carries; raises :class:`OctetError`."""
         try:
             return cls.unpack(command.body)
