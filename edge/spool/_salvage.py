@@ -72,10 +72,14 @@ def finish(path: Path, now: int) -> Path | None:
             source.rename(_beside(aside, suffix))
     ready.rename(path)
     _sync(path.parent)
-    kept = sorted(p for p in path.parent.glob(f"{path.name}.damaged-*") if not p.name.endswith(("-wal", "-shm")))
-    for old in kept[:-_KEPT]:
+    for old in damaged_files(path)[:-_KEPT]:
         _remove(old)
     return aside
+
+
+def damaged_files(path: Path) -> list[Path]:
+    """Files moved aside, oldest first."""
+    return sorted(p for p in path.parent.glob(f"{path.name}.damaged-*") if not p.name.endswith(("-wal", "-shm")))
 
 
 def _copy(old: sqlite3.Connection | None, new: sqlite3.Connection, now: int) -> tuple[int, bool]:

@@ -50,14 +50,19 @@ MIGRATIONS: Final[tuple[tuple[int, str, tuple[str, ...]], ...]] = (
 
 
 def version_of(path: Path) -> int:
-    """Schema number of the file, 0 when it is empty or not there; :class:`SpoolNewerError` beyond :data:`VERSION`."""
+    """Schema number of the file, 0 when it is empty or not there; raises as :func:`check_version`."""
     if not path.exists():
         return 0
     connection = sqlite3.connect(path, isolation_level=None)
     try:
-        found: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        return check_version(connection, path)
     finally:
         connection.close()
+
+
+def check_version(connection: sqlite3.Connection, path: Path) -> int:
+    """Schema number in force; :class:`SpoolNewerError` beyond :data:`VERSION`."""
+    found: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if found > VERSION:
         raise SpoolNewerError(
             f"spool {path} has schema {found}, this program knows up to {VERSION}: it was written by a newer version; "

@@ -9,7 +9,8 @@ from pathlib import Path
 from edge.errors import ConfigError
 from edge.spool._errors import SpoolDiskError
 from edge.spool._rows import COLUMNS, Kind, Row
-from edge.spool._schema import version_of
+from edge.spool._salvage import damaged_files
+from edge.spool._schema import check_version
 from edge.spool._stream import Stream
 from shared.wire import Item, WireError, decode_item
 
@@ -43,7 +44,7 @@ class Overview:
 
 @dataclass(frozen=True)
 class StoredItem:
-    """A row; ``item`` is None when it is damaged. ``seq`` is 0 or less for rows of an earlier stream in the same file."""
+    """A row; ``item`` is None when it is damaged; ``seq`` is 0 or less for rows of an earlier stream of the file."""
 
     seq: int
     kind: str
@@ -54,7 +55,7 @@ class StoredItem:
 
 
 def overview(path: Path) -> Overview:
-    """Counts per kind, depth, ages; raises :class:`ConfigError` without a spool, :class:`SpoolDiskError` if unreadable."""
+    """Counts per kind, depth, ages; raises :class:`ConfigError` without a spool, :class:`SpoolDiskError` else."""
     with _open(path) as connection:
         stream = _stream(connection, path)
         kinds = {
@@ -70,9 +71,6 @@ def overview(path: Path) -> Overview:
         ).fetchone()
         evidence: int = connection.execute("SELECT count(*) FROM evidence").fetchone()[0]
     files = (path, path.with_name(path.name + "-wal"))
-    damaged = sorted(
-        p.name for p in path.parent.glob(f"{path.name}.damaged-*") if not p.name.endswith(("-wal", "-shm"))
-    )
     return Overview(
         path=path,
         spool_id=stream.spool_id,
@@ -83,7 +81,7 @@ def overview(path: Path) -> Overview:
         oldest=oldest[0] if oldest else None,
         oldest_pending=oldest_pending[0] if oldest_pending else None,
         evidence=evidence,
-        damaged_files=tuple(damaged),
+        damaged_files=tuple(file.name for file in damaged_files(path)),
     )
 
 
@@ -134,7 +132,7 @@ def _open(path: Path) -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{'' if live else '&immutable=1'}", uri=True)
     connection.text_factory = lambda data: data.decode("utf-8", "replace")
     try:
-        version_of(path)
+        check_version(connection, path)
         connection.execute("PRAGMA query_only = ON")
         yield connection
     except sqlite3.Error as error:
