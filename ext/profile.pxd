@@ -26,7 +26,7 @@ cdef class _Reader:
     cdef int fill
 
     cdef int octet(self) except -1
-    @cython.locals(value=u64, shift=cython.int, part=cython.int)
+    @cython.locals(value=u64, shift=cython.int, part=u64)
     cpdef u64 varint(self) except? 0xFFFFFFFFFFFFFFFF
     @cython.locals(value=u64)
     cdef u64 bits(self, int width) except? 0xFFFFFFFFFFFFFFFF

@@ -1,0 +1,233 @@
+import csv
+from array import array
+from pathlib import Path
+from types import ModuleType
+from zlib import crc32
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import edge.simulators
+from shared.quality import Quality
+from tests.ext import profile_reference
+
+LOAD = Path(edge.simulators.__file__).parent / "data" / "steel_works_26_weeks.csv"
+
+INT64 = st.integers(-(2**63), 2**63 - 1)
+
+#: Runs of equal things next to wild ones: what profiles are made of.
+runs = st.lists(
+    st.tuples(
+        INT64 | st.integers(0, 4095) | st.just(0), st.sampled_from([0, 0, 0, 1, 2, 257, 0xFFFF]), st.integers(1, 40)
+    ),
+    min_size=1,
+    max_size=12,
+)
+
+
+def series(parts: list[tuple[int, int, int]]) -> "tuple[array[int], array[int]]":
+    values, flags = array("q"), array("H")
+    for value, flag, length in parts:
+        values.extend([value] * length)
+        flags.extend([flag] * length)
+    return values, flags
+
+
+def canonical(values: "array[int]", flags: "array[int]") -> "array[int]":
+    return array("q", [0 if flag & 1 else value for value, flag in zip(values, flags, strict=True)])
+
+
+def with_crc(body: bytes) -> bytes:
+    return body + crc32(body).to_bytes(4, "little")
+
+
+def good(count: int) -> "array[int]":
+    return array("H", bytes(2 * count))
+
+
+def test_golden_constant_day(profile: ModuleType) -> None:
+    # 01 version, 01 differences, 60 = 96 intervals, 84 07 = 900 s, 0A = base 5, then 95 zero residuals:
+    # gamma(96) = 111111 0 100000, filled to FD 00
+    block = with_crc(bytes.fromhex("01 01 60 8407 0A FD00"))
+    assert block.hex() == "01016084070afd00d4ef3f72"
+    assert profile.pack(array("q", [5] * 96), good(96), 900) == block
+    assert profile.unpack(block) == (array("q", [5] * 96), good(96), 900)
+
+
+def test_golden_with_gap(profile: ModuleType) -> None:
+    # 05 differences and flags, 5 intervals, 3C = 60 s; flags 2 x 0, 1 x 1 (missing), 2 x 0; base 14 = 10;
+    # residuals zigzag(+2) = 4, 0, zigzag(-3) = 5: gamma(1) = 0; k = 8: rice(3) = 0 00000011; m = 1024 + 4 - 256 = 772,
+    # k = 8: rice(0) = 0 00000000; gamma(1) = 0; m = 772 - 193 = 579, k = bit length of 144 * 2 // 3 = 7:
+    # rice(4) = 0 0000100
+    bits = "0 000000011 000000000 0 00000100".replace(" ", "")
+    body = bytes.fromhex("01 05 05 3C 0200 0101 0200 14") + int(bits.ljust(32, "0"), 2).to_bytes(4, "big")
+    values, flags = array("q", [10, 12, 0, 12, 9]), array("H", [0, 0, 1, 0, 0])
+    assert profile.pack(values, flags, 60) == with_crc(body)
+    assert profile.unpack(with_crc(body)) == (values, flags, 60)
+
+
+def test_golden_all_missing(profile: ModuleType) -> None:
+    block = with_crc(bytes.fromhex("01 04 60 8407 6001"))
+    values, flags = array("q", [7] * 96), array("H", [1] * 96)
+    assert profile.pack(values, flags, 900) == block
+    assert profile.unpack(block) == (array("q", bytes(8 * 96)), flags, 900)
+
+
+@given(parts=runs, step=st.integers(1, 86_400))
+def test_round_trip_and_second_reader(profile: ModuleType, parts: list[tuple[int, int, int]], step: int) -> None:
+    values, flags = series(parts)
+    block = profile.pack(values, flags, step)
+    expected = canonical(values, flags)
+    assert profile.unpack(block) == (expected, flags, step)
+    assert profile_reference.read(block) == (list(expected), list(flags), step)
+    assert profile.header(block) == (len(values), step)
+    assert profile.pack(expected, flags, step) == block
+
+
+@given(values=st.lists(INT64, min_size=1, max_size=60))
+def test_any_int64(profile: ModuleType, values: list[int]) -> None:
+    found, _, _ = profile.unpack(profile.pack(array("q", values), good(len(values)), 900))
+    assert list(found) == values
+
+
+def test_extremes(profile: ModuleType) -> None:
+    low, high = -(2**63), 2**63 - 1
+    for values in ([low, high] * 3, [high, low, 0, -1], [low, low + 1, high], [0] * 5 + [high, low]):
+        block = profile.pack(array("q", values), good(len(values)), 1)
+        assert list(profile.unpack(block)[0]) == values
+        assert profile_reference.read(block)[0] == values
+
+
+def test_the_longest_block_and_one_more(profile: ModuleType) -> None:
+    longest = profile.MAX_COUNT
+    block = profile.pack(array("q", bytes(8 * longest)), good(longest), 300)
+    assert len(block) < 20
+    assert profile.unpack(block)[0] == array("q", bytes(8 * longest))
+    with pytest.raises(profile.ProfileError, match="100001"):
+        profile.pack(array("q", bytes(8 * (longest + 1))), good(longest + 1), 300)
+
+
+def test_gaps_and_constants_cost_almost_nothing(profile: ModuleType) -> None:
+    values = array("q", range(500, 596))
+    plain = len(profile.pack(values, good(96), 900))
+    gap = good(96)
+    gap[40:60] = array("H", [1] * 20)
+    assert len(profile.pack(values, gap, 900)) <= plain + 6
+    assert len(profile.pack(array("q", [0] * 96), good(96), 900)) <= 12
+    night = array("q", [0] * 40 + [300, 900, 1400, 900, 300] + [0] * 51)
+    assert len(profile.pack(night, good(96), 900)) <= 28
+
+
+@pytest.mark.parametrize(("column", "most"), [("active", 1.45), ("inductive", 1.3), ("capacitive", 0.8)])
+def test_octets_per_reading_of_a_real_load(profile: ModuleType, column: str, most: float) -> None:
+    with LOAD.open(encoding="utf-8", newline="") as file:
+        counts = [int(row[column]) for row in csv.DictReader(file)]
+    size = 0
+    for first in range(0, len(counts), 96):
+        day = array("q", counts[first : first + 96])
+        block = profile.pack(day, good(len(day)), 900)
+        size += len(block)
+        assert profile.unpack(block)[0] == day
+    assert size / len(counts) < most
+
+
+def test_takes_numpy_and_refuses_other_types(profile: ModuleType) -> None:
+    block = profile.pack(np.arange(4, dtype=np.int64), np.zeros(4, np.uint16), 900)
+    assert list(profile.unpack(np.frombuffer(block, np.uint8))[0]) == [0, 1, 2, 3]
+    for values in (np.arange(4.0), np.arange(4, dtype=np.int32), np.arange(8)[::2], np.zeros((2, 2), np.int64), [1, 2]):
+        with pytest.raises(TypeError, match="values must be"):
+            profile.pack(values, good(4), 900)
+    with pytest.raises(TypeError, match="flags must be"):
+        profile.pack(array("q", [1]), b"\0", 900)
+
+
+@pytest.mark.parametrize(
+    ("count", "flags", "step", "says"),
+    [(0, 0, 900, "1..100000"), (2, 3, 900, "2 values and 3 flags"), (1, 1, 0, "not 0"), (1, 1, 86_401, "86401")],
+)
+def test_refuses_to_pack(profile: ModuleType, count: int, flags: int, step: int, says: str) -> None:
+    with pytest.raises(profile.ProfileError, match=says):
+        profile.pack(array("q", bytes(8 * count)), good(flags), step)
+
+
+def test_the_missing_flag_is_the_shared_one(profile: ModuleType) -> None:
+    assert profile.MISSING == Quality.MISSING
+
+
+# -- damage ----------------------------------------------------------------------------------------------------------
+
+SAMPLE_PARTS = [(317, 0, 3), (402, 0, 1), (0, 1, 2), (5000, 2, 1), (-(2**40), 0, 1), (77, 0, 9)]
+
+
+def test_every_truncation_and_every_bit_is_noticed(profile: ModuleType) -> None:
+    block = profile.pack(*series(SAMPLE_PARTS), 900)
+    for length in range(len(block)):
+        with pytest.raises(profile.ProfileError):
+            profile.unpack(block[:length])
+    for bit in range(8 * len(block)):
+        damaged = bytearray(block)
+        damaged[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(profile.ProfileError):
+            profile.unpack(damaged)
+        with pytest.raises(profile.ProfileError):
+            profile.header(damaged)
+
+
+@given(data=st.binary(max_size=80))
+def test_random_octets(profile: ModuleType, data: bytes) -> None:
+    with pytest.raises(profile.ProfileError):
+        profile.unpack(data)
+
+
+@settings(max_examples=300)
+@given(data=st.data())
+def test_wrong_content_under_a_right_checksum(profile: ModuleType, data: st.DataObject) -> None:
+    """What a faulty or hostile peer could send: a typed error or a block as long as its header says, never more."""
+    body = bytearray(profile.pack(*series(SAMPLE_PARTS), 900)[:-4])
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(body) - 1))
+        kind = data.draw(st.sampled_from(["set", "cut", "insert"]))
+        if kind == "set":
+            body[at] = data.draw(st.integers(0, 255))
+        elif kind == "cut" and len(body) > 5:
+            del body[at:]
+            body += data.draw(st.binary(max_size=4))
+        else:
+            body[at:at] = data.draw(st.binary(max_size=10))
+        if not body:
+            body = bytearray(b"\1")
+    block = with_crc(bytes(body))
+    try:
+        values, flags, step = profile.unpack(block)
+    except profile.ProfileError:
+        return
+    assert (len(values), step) == profile.header(block)
+    assert len(flags) == len(values)
+    assert canonical(values, flags) == values
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ("02 01 01 01 00", "version 2"),
+        ("01 03 01 01 00", "scheme 03"),
+        ("01 08 01 01 00", "scheme 08"),
+        ("01 01 00 01 00", "0 intervals"),
+        ("01 01 A18D06 01 00", "100001 intervals"),
+        ("01 01 01 81A305 00", "86401 s"),
+        ("01 01 01 01 FFFFFFFFFFFFFFFFFF02", "64 bits"),
+        ("01 00 01 01", "no value is present"),
+        ("01 05 02 01 0000 00", "run of 0"),
+        ("01 05 02 01 0300 00", "run of 3"),
+        ("01 05 02 01 0280800400", "flags 10000"),
+        ("01 01 02 01 00", "middle"),
+        ("01 01 01 01 00 00", "1 octets are left over"),
+        ("01 02 02 01 00 D0", "3 values more than intervals"),
+        ("01 02 01 01 00 7FFFFFFF FFFFFFFF FFFFFE", "more than 64 bits"),
+    ],
+)
+def test_each_refusal_says_what_is_wrong(profile: ModuleType, body: str, says: str) -> None:
+    with pytest.raises(profile.ProfileError, match=says):
+        profile.unpack(with_crc(bytes.fromhex(body)))
