@@ -1,8 +1,8 @@
 """Cuts the shipped load curve out of the public data set: ``python -m edge.simulators.excerpt SOURCE TARGET``.
 
 The source stamps the END of each quarter hour, as d/m/Y behind a byte order mark, without leading zeros up to the 12th
-of a month and with them from the 13th on; the row stamped midnight (``0:00`` or ``00:00``) closes the day it is labelled
-with. The target stamps the START, in ISO form, with energies as whole numbers of 0.01 kWh and 0.01 kvarh. See
+of a month and with them from the 13th on; the row stamped midnight (``0:00`` or ``00:00``) closes the day it is
+labelled with. The target stamps the START, in ISO form, with energies as whole numbers of 0.01 kWh and 0.01 kvarh. See
 ``data/README.md``.
 """
 

@@ -1,8 +1,9 @@
 """Replay of a real load curve: the same value for the same meter, channel and interval, whenever and wherever asked.
 
-The curve shipped in ``data/`` is a whole number of weeks beginning on a Monday; it repeats for ever, so every instant has
-a value, weekdays stay weekdays, and a restart changes nothing that was already measured. Meters differ by an exact choice
-made from their serial: how many weeks the curve is shifted, how many 0.01 kWh make a pulse, and what a pulse is worth.
+The curve shipped in ``data/`` is a whole number of weeks beginning on a Monday; it repeats for ever, so every instant
+has a value, weekdays stay weekdays, and a restart changes nothing that was already measured. Meters differ by an exact
+choice made from their serial: by how many weeks the curve is shifted, how many 0.01 kWh make a pulse, and what a pulse is
+worth.
 """
 
 import csv
@@ -42,7 +43,10 @@ Curve = tuple["array[int]", "array[int]", "array[int]"]
 
 
 def load_curve(path: Path = CURVE_FILE) -> Curve:
-    """Read a curve file; gaps, doubled rows, unreadable values and broken weeks raise :class:`CurveError` with row and value."""
+    """Read a curve file.
+
+    Gaps, doubled rows, unreadable values and broken weeks raise :class:`CurveError` with row and value.
+    """
     columns: Curve = (array("H"), array("H"), array("H"))
     expected: datetime | None = None
     with path.open(encoding="ascii", newline="") as file:
@@ -86,8 +90,8 @@ def shipped_curve() -> Curve:
 class LoadReplay:
     """What one meter counts in each interval.
 
-    ``serial`` chooses shift, pulse and size; ``step`` is the interval in seconds (300, 900, 1800 or 3600, say); ``utc_offset``
-    the seconds the meter's wall clock is ahead of UTC; ``variation`` gives one meter further, different, loads.
+    ``serial`` chooses shift, pulse and size; ``step`` is the interval in seconds (300, 900, 1800 or 3600, say);
+    ``utc_offset`` the seconds the meter's wall clock is ahead of UTC; ``variation`` gives one meter further loads.
     """
 
     def __init__(

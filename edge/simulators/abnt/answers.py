@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Callable, Sequence
-from typing import Final, overload
+from typing import Any, Final, TypeVar, overload
 
 from edge.drivers.abnt import commands
 from edge.drivers.abnt.frames import Answer, Command
@@ -24,7 +24,7 @@ from edge.drivers.abnt.layout import (
     Registers,
     blocks_for,
 )
-from edge.drivers.abnt.layout.fields import OctetError
+from edge.drivers.abnt.layout.fields import OctetError, Record
 from edge.drivers.abnt.layout.requests import ClearOccurrence, Group, OutagePeriod, SetDate, SetTime
 from edge.simulators.abnt.instant import instantaneous
 from edge.simulators.abnt.measurement import REFERENCE_POWER_FACTOR, Close, Totals
@@ -37,9 +37,18 @@ from shared.quantities import Post
 _CHANNELS: Final = 3
 _TOTAL_WRAP: Final = 10**10  # 5 octets BCD
 _DEMAND_WRAP: Final = 10**6
+_DAY: Final = 86400
 _LONG_OUTAGE: Final = 180  # seconds; shorter ones are not counted in octets 250-251
 #: Order of the six accumulated values: that of the maxima (most likely, §7.2).
 _MAXIMA: Final = (Post.PEAK, Post.OFF_PEAK, Post.RESERVED)
+
+
+L = TypeVar("L", bound=Record)
+
+
+def lay(kind: type[L], **values: Any) -> L:
+    """Make a record of which only ``values`` are known; everything else is 00."""
+    return kind(**values)
 
 
 class ProfileAnswers(Sequence[Answer]):
@@ -68,7 +77,10 @@ class ProfileAnswers(Sequence[Answer]):
 
 
 class Answerer:
-    """Answers commands for one meter. A parameter answer fixes which intervals the profile commands after it deliver."""
+    """Answers commands for one meter.
+
+    A parameter answer fixes which intervals the profile commands after it deliver, as its word counts promise.
+    """
 
     def __init__(self, meter: Meter) -> None:
         self.meter = meter
@@ -89,7 +101,9 @@ class Answerer:
             commands.SET_TIME: simple(self._set_time),
             commands.CLEAR_OCCURRENCE: simple(self._clear_occurrence),
             **dict.fromkeys(commands.PROFILE_CODES, self._profile),
-            **dict.fromkeys(commands.PARTIAL_CLOSED + commands.PARTIAL_RUNNING, simple(lambda _: PartialRegisters())),
+            **dict.fromkeys(
+                commands.PARTIAL_CLOSED + commands.PARTIAL_RUNNING, simple(lambda _: lay(PartialRegisters))
+            ),
         }
 
     def answer(self, command: Command) -> Sequence[Answer]:
@@ -108,17 +122,18 @@ class Answerer:
             return self._refuse(commands.OCCURRENCE, refusal.code, refusal.sub_code)
 
     def _refuse(self, answer: int, code: int, sub_code: int = 0) -> Sequence[Answer]:
-        return (Refusal(code=code, sub_code=sub_code).answer(answer, self.meter.serial),)
+        return (lay(Refusal, code=code, sub_code=sub_code).answer(answer, self.meter.serial),)
 
     def _simple(self, make: Callable[[Command], Block]) -> Callable[[Command], Sequence[Answer]]:
         return lambda command: (make(command).answer(command.code, self.meter.serial),)
 
-    # -- reading ----------------------------------------------------------------------------------------------------------
+    # -- reading -----------------------------------------------------------------------------------------------------
 
     def _parameters(self, command: Command) -> Block:
         meter, measured = self.meter, self.meter.measurement
         meter.select(Group.of(command).group)
-        running = measured.held() if command.code == commands.PARAMETERS_PARTIAL else measured.running()
+        partial = command.code == commands.PARAMETERS_PARTIAL
+        running = self._partial(Group.of(command)) if partial else measured.running()
         closed = measured.closed()
         self._spans = {
             commands.PROFILE: running,
@@ -131,7 +146,8 @@ class Answerer:
         minutes = setup.step // 60
         num, den = meter.replays[meter.group].constant
         last, before = _last_closes(measured.closes)
-        return Parameters(
+        return lay(
+            Parameters,
             now=stamp(now),
             weekday=stamp(now).isoweekday() % 7 + 1,
             last_interval=stamp(measured.open),
@@ -176,6 +192,16 @@ class Answerer:
             groups=setup.groups,
         )
 
+    def _partial(self, request: Group) -> tuple[int, int]:
+        """Span asked for by 51: octet 7 amount (BCD, 00 = all), octet 8 unit, 00 hours, 01 days (not established)."""
+        first, end = self.meter.measurement.held()
+        amount, unit = request.unknown_7_8
+        if not amount:
+            return first, end
+        step = self.meter.setup.step
+        length = int(f"{amount:02x}", 10) * (_DAY if unit else 3600) // step * step
+        return max(first, end - length), end
+
     def _word_count(self, span: tuple[int, int]) -> int:
         return (span[1] - span[0]) // self.meter.setup.step * _CHANNELS
 
@@ -185,19 +211,16 @@ class Answerer:
             measured.closed() if command.code == commands.PROFILE_CLOSED else measured.running()
         )
         start = measured.held()[0]
-        words = measured.words(
-            range(group * _CHANNELS, (group + 1) * _CHANNELS), (max(first, start), max(end, start))
-        )
+        words = measured.words(range(group * _CHANNELS, (group + 1) * _CHANNELS), (max(first, start), max(end, start)))
         return ProfileAnswers(command.code, self.meter.serial, words, self.meter.setup.order)
 
     def _registers(self, totals: Sequence[Totals]) -> Block:
         first = self.meter.group * _CHANNELS
         excess = totals[-1] if first == 0 else Totals()
-        channels = [
-            _channel(totals[i], excess if i == 0 else Totals()) for i in range(first, first + _CHANNELS)
-        ]
+        channels = [_channel(totals[i], excess if i == 0 else Totals()) for i in range(first, first + _CHANNELS)]
         fourth, lead = Post.INTERMEDIATE, totals[first]
-        return Registers(
+        return lay(
+            Registers,
             channels=tuple(channels),
             fourth=lead.by_post[fourth] % _TOTAL_WRAP,
             fourth_second=excess.by_post[fourth] % _TOTAL_WRAP,
@@ -215,7 +238,8 @@ class Answerer:
         shown = [Outage(start=stamp(o.start), end=stamp(o.end)) for o in found[-OUTAGE_RECORDS:]]
         seconds = sum(o.end - o.start for o in found)
         long = sum(o.end - o.start >= _LONG_OUTAGE for o in found)
-        return Outages(
+        return lay(
+            Outages,
             records=(*(None,) * (OUTAGE_RECORDS - len(shown)), *shown),
             seconds_and_flags=bytes.fromhex(f"{min(seconds, 99_999_999):08d}"),
             number=bytes.fromhex(f"{min(long, 9999):04d}"),
@@ -223,12 +247,13 @@ class Answerer:
 
     def _change_log(self, command: Command) -> Block:
         entries = [Change(code=e.code, reader=e.reader, when=stamp(e.at)) for e in self.meter.log]
-        return ChangeLog(ordinary=(*(None,) * (16 - len(entries)), *entries))
+        return lay(ChangeLog, ordinary=(*(None,) * (16 - len(entries)), *entries))
 
     def _measurement(self, command: Command) -> Block:
         one = Ratio(numerator=1, denominator=1)
         num, den = self.meter.replays[0].constant
-        return Measurement(
+        return lay(
+            Measurement,
             ratios=(one,) * 4,
             reactive_constant=one,
             fourth_starts=four_starts(self.meter.setup.posts.intermediate),
@@ -242,7 +267,7 @@ class Answerer:
         watts, vars_ = self.meter.power()
         return instantaneous(stamp(now), watts, vars_, self.meter.setup.nominal_voltage, self.meter.seed)
 
-    # -- writing ----------------------------------------------------------------------------------------------------------
+    # -- writing -----------------------------------------------------------------------------------------------------
 
     def _demand_reset(self, command: Command) -> Block:
         self.meter.select(Group.of(command).group)
@@ -278,7 +303,8 @@ def _channel(totals: Totals, second: Totals) -> ChannelRegisters:
         for post, label in ((Post.PEAK, "peak"), (Post.OFF_PEAK, "off_peak"), (Post.RESERVED, "reserved"))
         for name, values in ((label, totals.maximum), (f"{label}_second", second.maximum))
     }
-    return ChannelRegisters(
+    return lay(
+        ChannelRegisters,
         total=totals.total % _TOTAL_WRAP,
         demand_last=totals.last,
         accumulated=tuple(t.accumulated[p] % _DEMAND_WRAP for p in _MAXIMA for t in (totals, second)),

@@ -9,8 +9,8 @@ PPM = 1e-6
 class MeterClock:
     """Instants are UTC seconds as the meter believes them.
 
-    ``source`` gives real seconds; ``start`` the meter's first instant (default: now); ``offset`` is added to it; ``drift_ppm`` is
-    gained (or lost) per million seconds; ``speed`` makes simulated time run faster than ``source``.
+    ``source`` gives real seconds; ``start`` the meter's first instant (default: now); ``offset`` is added to it;
+    ``drift_ppm`` is gained (or lost) per million seconds; ``speed`` makes simulated time run faster than ``source``.
     """
 
     def __init__(

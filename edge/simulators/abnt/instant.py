@@ -1,4 +1,4 @@
-"""Instantaneous values that agree with the present load: S = V x I, angles from P and Q (dossier abnt-nbr-14522 §7.4)."""
+"""Instantaneous values that agree with the load: S = V x I, angles from P and Q (dossier abnt-nbr-14522 §7.4)."""
 
 import cmath
 import math
@@ -46,8 +46,14 @@ def instantaneous(now: datetime, watts: float, vars_: float, nominal: float, see
         shift=(shift,) * 3,
         temperature=25.0 + 4.0 * math.sin(at / 86400 * math.tau + seed),
         frequency=60.0 + 0.02 * math.sin(at / 300 * math.tau + seed),
+        connection=0,
+        latitude=bytes(4),
+        longitude=bytes(4),
+        firmware=1,
         voltage_angle=_ANGLES,
         line_angle=tuple(math.degrees(cmath.phase(v)) for v in lines),
         voltage_thd=(1.2, 1.3, 1.1),
         current_thd=(4.0, 4.1, 3.9),
+        conversion=0,
+        unknown_247_256=bytes(10),
     )

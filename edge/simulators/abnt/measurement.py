@@ -1,9 +1,8 @@
 """Registers, maxima and profile memory of one meter, driven by its wall clock (dossier abnt-nbr-14522 §7.2, §8).
 
-Instants are wall-clock seconds (UTC seconds + the meter's offset). Intervals lie on the clock's grid; one interval is open at
-a time. Clock set forward: what is skipped is not measured, an interval cut so comes out smaller. Clock set back: the open
-interval lasts until its end comes again. Without supply nothing is counted and the intervals are recorded as they are,
-zero in the end (§8.1).
+Instants are wall-clock seconds (UTC seconds + the meter's offset). Intervals lie on the clock's grid; one is open at a
+time. Clock set forward: what is skipped is not measured, an interval cut so comes out smaller. Clock set back: the open
+interval lasts until its end comes again. Without supply nothing is counted, intervals are recorded all the same (§8.1).
 """
 
 import copy
@@ -33,7 +32,7 @@ class Series(NamedTuple):
 
 @dataclass
 class Totals:
-    """Registers of one series, in pulses; lists are indexed by :class:`Post`. ``maximum_at``: end of the interval, 0 = none."""
+    """Registers of one series, in pulses; lists go by :class:`Post`. ``maximum_at``: end of the interval, 0 = none."""
 
     total: int = 0
     by_post: list[int] = field(default_factory=lambda: [0] * _POSTS)
@@ -74,7 +73,7 @@ class Outage(NamedTuple):
 class Measurement:
     """Counts every series of ``replays`` (three per channel group, and the excess of the first) from ``installed`` on.
 
-    ``capacity``: intervals the profile memory holds, the oldest are overwritten. ``outages``: known beforehand, in order.
+    ``capacity``: intervals the profile memory holds, the oldest are overwritten. ``outages``: known ahead, in order.
     ``automatic``: day of month and hour of the automatic demand reset.
     """
 
@@ -107,7 +106,7 @@ class Measurement:
         self._automatic = automatic
         self._next_automatic = self._after(self.open)
 
-    # -- time passes ----------------------------------------------------------------------------------------------------
+    # -- time passes -------------------------------------------------------------------------------------------------
 
     def advance(self, to: int) -> None:
         """Measure until ``to``; an instant already passed changes nothing."""
@@ -221,7 +220,7 @@ class Measurement:
                     self.memory[i].extend(run)
             self.open = self.position = end
 
-    # -- what can be read -----------------------------------------------------------------------------------------------
+    # -- what can be read --------------------------------------------------------------------------------------------
 
     def current(self) -> list[Totals]:
         """Registers of the running period, one per channel and the excess at the end."""
@@ -261,7 +260,7 @@ class Measurement:
 
 
 def _excess(replay: LoadReplay) -> "array[int]":
-    """Excess reactive energy in pulses of the active channel: what the energy would have been at the reference, less it.
+    """Excess reactive energy in pulses of the active channel: energy at the reference power factor, less the energy.
 
     Judged per interval; the rules name the hour, which simulated registers need not.
     """

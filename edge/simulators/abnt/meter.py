@@ -42,8 +42,8 @@ BATTERY: Final = 0x30
 class Meter:
     """One simulated meter; every reading first measures up to the present.
 
-    ``occurrence``: (code, sub-code) that blocks every command but 37, or None. ``powered``: without supply it is mute and
-    counts nothing.
+    ``occurrence``: (code, sub-code) that blocks every command but 37, or None. ``powered``: without supply it is mute
+    and counts nothing.
     """
 
     def __init__(self, setup: MeterSetup, clock: MeterClock | None = None, curve: Curve | None = None) -> None:
@@ -74,7 +74,7 @@ class Meter:
     def serial(self) -> str:
         return self.setup.serial
 
-    # -- time -----------------------------------------------------------------------------------------------------------
+    # -- time --------------------------------------------------------------------------------------------------------
 
     def local(self) -> int:
         """Measure up to the present and return it as wall-clock seconds."""
@@ -104,10 +104,10 @@ class Meter:
             self.measurement.add_outage(max(since, self.measurement.position), now)
             self.local()
 
-    # -- what tests compare with -----------------------------------------------------------------------------------------
+    # -- what tests compare with -------------------------------------------------------------------------------------
 
     def recorded(self, channel: int, start: int) -> int | None:
-        """Pulses that the profile memory holds for the interval starting at ``start`` (UTC); None when it holds none."""
+        """Pulses that memory holds of the interval starting at ``start`` (UTC seconds); None when it holds none."""
         self.local()
         return self.measurement.word(channel, start + self.setup.utc_offset)
 
@@ -117,7 +117,7 @@ class Meter:
         first, end = self.measurement.held()
         return first - self.setup.utc_offset, end - self.setup.utc_offset
 
-    # -- what commands change ------------------------------------------------------------------------------------------
+    # -- what commands change ----------------------------------------------------------------------------------------
 
     def select(self, group: int) -> None:
         """Make a channel group visible (octet 6 of 20, 21, 22, 51)."""
@@ -157,7 +157,7 @@ class Meter:
         self.occurrence = None
         self.log.append(LogEntry(commands.CLEAR_OCCURRENCE, reader, self.local()))
 
-    # -- present load ---------------------------------------------------------------------------------------------------
+    # -- present load ------------------------------------------------------------------------------------------------
 
     def power(self) -> tuple[float, float]:
         """Present active and reactive (inductive positive) power in W and var."""

@@ -53,7 +53,9 @@ class PostPlan:
             raise ValueError(f"{len(self.holidays)} holidays, a meter holds {MAX_HOLIDAYS}")
         for post in (Post.PEAK, Post.OFF_PEAK, Post.RESERVED, Post.INTERMEDIATE):
             if len(self.starts(post)) > STARTS_PER_POST:
-                raise ValueError(f"{len(self.starts(post))} starts of post {post.name}, a meter holds {STARTS_PER_POST}")
+                raise ValueError(
+                    f"{len(self.starts(post))} starts of post {post.name}, a meter holds {STARTS_PER_POST}"
+                )
             for start in self.starts(post):
                 if _seconds(start) % step:
                     raise ValueError(f"post {post.name} starts at {start}, which is no interval start of {step} s")
