@@ -140,7 +140,7 @@ def _duplicates(table: str, values: list[str], what: str) -> Iterator[Problem]:
 def _tables(
     data: dict[str, Any],
 ) -> Iterator[tuple[str, str, dict[str, Any], type[msgspec.Struct] | None]]:
-    """(path, table's name, table, its struct) of all that are tables; what should be one and is not, msgspec refuses."""
+    """(path, table's name, table, its struct) of all that are tables; the rest msgspec refuses."""
     yield "", "", data, Config
     for name, struct in TABLES.items():
         if isinstance(data.get(name), dict):

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
+from edge.spool.settings import SpoolSettings
 from shared.ids import ID_PATTERN
 
 Id = Annotated[str, Meta(pattern=ID_PATTERN, max_length=48)]
@@ -13,11 +14,11 @@ Port = Annotated[int, Meta(ge=1, le=65535)]
 Period = Annotated[int, Meta(ge=0, le=30 * 86400)]  # 0 = never
 
 
-class Table(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+class Table(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Base of every table of the file: unknown keys are refused."""
 
 
-class Broker(Table):
+class Broker(Table, frozen=True):
     """The MQTT broker. With ``tls`` the gateway shows ``certificate`` and trusts ``ca`` (the system's when empty)."""
 
     host: Text
@@ -32,22 +33,18 @@ class Broker(Table):
     keepalive: Annotated[int, Meta(ge=5, le=3600)] = 60
 
 
-class Spool(Table):
-    """Local cache. Acknowledged rows stay ``retention_days``, less when ``max_mb`` or ``min_free_mb`` comes near."""
+class Spool(SpoolSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The local cache; the gateway's socket and its decisions lie beside ``path``."""
 
     path: Text
-    retention_days: Annotated[int, Meta(ge=1, le=3650)] = 60
-    max_mb: Annotated[int, Meta(ge=16, le=1_000_000)] = 1024
-    min_free_mb: Annotated[int, Meta(ge=0, le=1_000_000)] = 64
-    evidence_days: Annotated[int, Meta(ge=0, le=3650)] = 90  # raw frames behind billing values
 
 
-class Log(Table):
+class Log(Table, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["console", "json"] = "console"
 
 
-class Permissions(Table):
+class Permissions(Table, frozen=True):
     """What commands from the aggregator may do here, whatever else allows it."""
 
     set_clock: bool = True
@@ -55,14 +52,17 @@ class Permissions(Table):
     close_bill: bool = False  # demand reset; the meter's own setting must allow it too
 
 
-class Remote(Table):
+class Remote(Table, frozen=True):
     """``apply_grace``: s to reach the broker after a new configuration, before the previous one comes back."""
 
     apply_grace: Annotated[int, Meta(ge=5, le=3600)] = 120
 
 
-class Schedule(Table):
-    """Seconds between readings of each kind, 0 = never; missing intervals are asked for ``backfill_days`` back."""
+class Schedule(Table, frozen=True):
+    """Seconds between readings of each kind, 0 = never; missing intervals are asked for ``backfill_days`` back.
+
+    A meter's clock that is off by more than ``clock_tolerance`` s is reported.
+    """
 
     profile: Period = 900
     registers: Period = 3600
@@ -70,9 +70,10 @@ class Schedule(Table):
     events: Period = 3600
     clock: Period = 86400
     backfill_days: Annotated[int, Meta(ge=0, le=400)] = 37
+    clock_tolerance: Annotated[int, Meta(ge=1, le=86400)] = 30
 
 
-class MeterSchedule(Table):
+class MeterSchedule(Table, frozen=True):
     """A meter's own values; what is left out comes from ``[schedule]``."""
 
     profile: Period | None = None
@@ -81,9 +82,10 @@ class MeterSchedule(Table):
     events: Period | None = None
     clock: Period | None = None
     backfill_days: Annotated[int, Meta(ge=0, le=400)] | None = None
+    clock_tolerance: Annotated[int, Meta(ge=1, le=86400)] | None = None
 
 
-class Module(Table):
+class Module(Table, frozen=True):
     """A communication module whose temperature and signal are reported.
 
     modemmanager: ``device`` is the modem's index or D-Bus path ("any" = the first). at: ``device`` is a serial port of
@@ -98,13 +100,13 @@ class Module(Table):
     temperature_scale: Annotated[float, Meta(gt=0, le=1)] = 1.0
 
 
-class LineBase(Table, tag_field="kind"):
+class LineBase(Table, frozen=True, tag_field="kind"):
     name: Id
     enabled: bool = True
     idle_close: Annotated[float, Meta(ge=0, le=86400)] = 0.0  # close after so long without use; 0 = stay open
 
 
-class TcpLine(LineBase, tag="tcp", kw_only=True):
+class TcpLine(LineBase, tag="tcp", frozen=True, kw_only=True):
     """A transparent byte pipe over TCP; ``address`` is ``host:port`` (``[v6]:port``)."""
 
     address: Annotated[str, Meta(pattern=r"^(\[[0-9A-Fa-f:.%\w]+\]|[^:\s]+):[0-9]{1,5}$", max_length=260)]
@@ -116,7 +118,7 @@ class TcpLine(LineBase, tag="tcp", kw_only=True):
         return host.strip("[]"), int(port)
 
 
-class SerialLine(LineBase, tag="serial", kw_only=True):
+class SerialLine(LineBase, tag="serial", frozen=True, kw_only=True):
     """A serial port or pseudo-terminal; ``address`` is the device. ``rts``/``dtr`` feed some optical adapters."""
 
     address: Annotated[str, Meta(pattern="^/", max_length=400)]
@@ -131,7 +133,7 @@ class SerialLine(LineBase, tag="serial", kw_only=True):
 Line = TcpLine | SerialLine
 
 
-class Meter(Table):
+class Meter(Table, frozen=True):
     """One meter. ``id`` names it everywhere, ``serial`` is what it must answer; ``settings`` belong to the driver."""
 
     id: Id
@@ -144,7 +146,7 @@ class Meter(Table):
     schedule: MeterSchedule = MeterSchedule()
 
 
-class Config(Table):
+class Config(Table, frozen=True):
     """The whole file."""
 
     gateway: Id

@@ -128,7 +128,7 @@ class ManagedLine:
 
     @asynccontextmanager
     async def claim(self, line_class: LineClass, owner: str) -> AsyncIterator[LineClaim]:
-        """Own the line inside ``async with``; :class:`LinkError` when it is disabled, backing off or cannot be opened."""
+        """Own the line inside ``async with``; :class:`LinkError` when it is disabled, backs off or cannot be opened."""
         if not self.enabled:
             raise LinkError(f"line {self.name} is disabled in the configuration")
         ticket = await self._own(line_class, owner)

@@ -1,0 +1,115 @@
+"""Which intervals of a profile are held here, which the meter has lost, which are worth asking for. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from ext.profile import MISSING, unpack
+from shared.intervals import IntervalSet, Range, ceil, floor
+from shared.wire import ProfileBlock
+
+DAY: Final = 86400
+#: The newest intervals are read with the plan, older ones by back-fill in chunks of this length (s).
+CHUNK: Final = DAY
+#: An interval that the meter did not give may still be on its way for so long (slow clocks, slow meters).
+PATIENCE: Final = DAY
+
+HELD: Final = "held"
+LOST: Final = "lost"
+
+
+@dataclass
+class ProfileMemory:
+    """``held``: stored here in every channel. ``lost``: the meter, asked, no longer had them; not asked for again.
+
+    ``step`` is the interval's length as the meter last gave it.
+    """
+
+    held: IntervalSet = field(default_factory=IntervalSet)
+    lost: IntervalSet = field(default_factory=IntervalSet)
+    step: int = 900
+
+    def copy(self) -> "ProfileMemory":
+        return ProfileMemory(IntervalSet(self.held), IntervalSet(self.lost), self.step)
+
+    def missing(self, now: float, days: int) -> list[Range]:
+        """Whole intervals of the last ``days`` days that are neither held nor lost, oldest first."""
+        end = floor(int(now), self.step)
+        start = ceil(end - max(days, 1) * DAY, self.step)
+        return [part for gap in self.held.missing(start, end) for part in self.lost.missing(*gap)]
+
+    def live(self, now: float, days: int) -> Range | None:
+        """From the oldest to the newest missing interval of the last day; None when all are held."""
+        recent = self.missing(now, min(days, 1))
+        return Range(recent[0].start, recent[-1].end) if recent else None
+
+    def backfill(self, now: float, days: int) -> Range | None:
+        """The next chunk of what is missing before the last day: oldest first, as the meter forgets it first."""
+        older = floor(int(now), self.step) - CHUNK
+        gaps = [gap for gap in self.missing(now, days) if gap.start < older]
+        if not gaps:
+            return None
+        end = min(gaps[0].start + CHUNK, older)
+        return Range(gaps[0].start, max(min(gap.end, end) for gap in gaps if gap.start < end))
+
+    def count(self, now: float, days: int) -> int:
+        """Number of intervals worth asking for."""
+        return sum(gap.end - gap.start for gap in self.missing(now, days)) // self.step
+
+    def absorb(self, asked: Range | None, blocks: Iterable[ProfileBlock], now: float) -> list[Range]:
+        """Take in what a reading of ``asked`` brought; returns what is thereby known to be lost in the meter.
+
+        Lost is what was asked for and not given although the meter gave something newer, or is older than
+        ``PATIENCE``. Before the first interval ever held nothing counts as lost to anybody: the memory begins there.
+        """
+        channels: dict[str, IntervalSet] = {}
+        for block in blocks:
+            present = channels.setdefault(block.channel, IntervalSet())
+            for part in present_ranges(block):
+                present.add(*part)
+            self.step = block.step
+        given: IntervalSet | None = None
+        for present in channels.values():
+            given = present if given is None else given & present
+        first = self.held.span.start if self.held.span else None
+        if given is not None:
+            self.held = self.held | given
+            self.lost = self.lost - given
+        if asked is None:
+            return []
+        sure = int(now) - PATIENCE
+        if given is not None and given.span is not None:
+            sure = max(sure, given.span.end)
+        gone = self.held.missing(asked.start, max(asked.start, min(asked.end, floor(sure, self.step))))
+        fresh = [part for gap in gone for part in self.lost.missing(*gap)]
+        for part in fresh:
+            self.lost.add(*part)
+        return [part for part in fresh if first is not None and part.end > first]
+
+    def prune(self, now: float, days: int) -> None:
+        """Forget what lies beyond the horizon and yesterday."""
+        before = floor(int(now) - (max(days, 1) + 2) * DAY, self.step)
+        if before > 0:
+            self.held.remove(0, before)
+            self.lost.remove(0, before)
+
+    def share(self, start: int, end: int) -> float:
+        """Share of [start, end) that is held, 0..1."""
+        return sum(part.end - part.start for part in self.held.within(start, end)) / (end - start)
+
+
+def present_ranges(block: ProfileBlock) -> list[Range]:
+    """Ranges of a block whose intervals carry a value."""
+    _, flags, _ = unpack(block.data)
+    found = IntervalSet()
+    begin: int | None = None
+    for index, flag in enumerate(flags):
+        if flag & MISSING:
+            if begin is not None:
+                found.add(block.start + begin * block.step, block.start + index * block.step)
+            begin = None
+        elif begin is None:
+            begin = index
+    if begin is not None:
+        found.add(block.start + begin * block.step, block.start + block.count * block.step)
+    return list(found)
