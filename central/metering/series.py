@@ -64,12 +64,14 @@ class Series:
     @property
     def held(self) -> NDArray[np.bool_]:
         """Which intervals have a value."""
-        return np.equal(self.flags & MISSING, 0)
+        held: NDArray[np.bool_] = np.equal(self.flags & MISSING, 0)
+        return held
 
     @property
     def billable(self) -> NDArray[np.bool_]:
         """Which intervals may be billed."""
-        return np.equal(self.flags & int(NOT_BILLABLE), 0)
+        billable: NDArray[np.bool_] = np.equal(self.flags & int(NOT_BILLABLE), 0)
+        return billable
 
     def instants(self) -> NDArray[np.int64]:
         """Starts of the intervals, UTC seconds."""

@@ -1,4 +1,4 @@
-"""What was measured, and the figures made from it. Functions take a meter as ``registry.service.get_meter`` gives it."""
+"""What was measured, and the figures made from it. A meter comes as ``registry.service.get_meter`` returns it."""
 
 import time
 from collections.abc import Sequence

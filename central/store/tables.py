@@ -1,0 +1,12 @@
+"""All tables, known to one metadata: what migrations are compared with."""
+
+from sqlalchemy import MetaData
+
+import central.accounts.models
+import central.fleet.models
+import central.ingest.models
+import central.metering.models
+import central.registry.models  # noqa: F401
+from central.store.base import Base
+
+metadata: MetaData = Base.metadata
