@@ -2,8 +2,8 @@
 
 The curve shipped in ``data/`` is a whole number of weeks beginning on a Monday; it repeats for ever, so every instant
 has a value, weekdays stay weekdays, and a restart changes nothing that was already measured. Meters differ by an exact
-choice made from their serial: by how many weeks the curve is shifted, how many 0.01 kWh make a pulse, and what a pulse is
-worth.
+choice made from their serial: by how many weeks the curve is shifted, how many 0.01 kWh make a pulse, and what a pulse
+is worth.
 """
 
 import csv

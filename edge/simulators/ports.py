@@ -60,8 +60,8 @@ class TcpPipe:
 class PtyPipe:
     """The device end of a pseudo-terminal, raw; ``path`` is what a reader opens, ``link`` an additional name for it.
 
-    ``baud`` paces writing as a serial line would; None writes at once. The reader's end stays open on this side, so readers
-    come and go unnoticed, as at a real serial port.
+    ``baud`` paces writing as a serial line would; None writes at once. The reader's end stays open on this side, so
+    readers come and go unnoticed, as at a real serial port.
     """
 
     def __init__(self, link: Path | None = None, baud: int | None = None) -> None:
@@ -116,7 +116,7 @@ class PtyPipe:
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[None] = loop.create_future()
         add, remove = (loop.add_writer, loop.remove_writer) if writing else (loop.add_reader, loop.remove_reader)
-        add(self._master, lambda: ready.done() or ready.set_result(None))
+        add(self._master, _settle, ready)
         try:
             await ready
         finally:
@@ -124,10 +124,15 @@ class PtyPipe:
 
     def close(self) -> None:
         """Give the terminal back and take the link away."""
-        if self._link is not None and self._link.is_symlink() and os.readlink(self._link) == self.path:
+        if self._link is not None and self._link.is_symlink() and str(self._link.readlink()) == self.path:
             self._link.unlink()
         self._close_ends()
 
     def _close_ends(self) -> None:
         os.close(self._master)
         os.close(self._slave)
+
+
+def _settle(ready: "asyncio.Future[None]") -> None:
+    if not ready.done():
+        ready.set_result(None)

@@ -42,8 +42,8 @@ BATTERY: Final = 0x30
 class Meter:
     """One simulated meter; every reading first measures up to the present.
 
-    ``occurrence``: (code, sub-code) that blocks every command but 37, or None. ``powered``: without supply it is mute
-    and counts nothing.
+    ``occurrence``: (code, sub-code) that blocks every command but 37, or None. Without supply (``powered``) it is
+    mute and counts nothing.
     """
 
     def __init__(self, setup: MeterSetup, clock: MeterClock | None = None, curve: Curve | None = None) -> None:
@@ -79,7 +79,7 @@ class Meter:
     def local(self) -> int:
         """Measure up to the present and return it as wall-clock seconds."""
         now = int(self.clock.now()) + self.setup.utc_offset
-        if self.powered:
+        if self._dark_since is None:
             self.measurement.advance(now)
         return now
 
@@ -89,11 +89,12 @@ class Meter:
 
     @property
     def powered(self) -> bool:
-        return self._dark_since is None
+        """Not within an outage, be it a planned one (measured ahead to its end) or one of :meth:`power_off`."""
+        return self.local() >= self.measurement.position and self._dark_since is None
 
     def power_off(self) -> None:
         """Take the supply away; measuring ends now."""
-        if self.powered:
+        if self._dark_since is None:
             self._dark_since = self.local()
 
     def power_on(self) -> None:

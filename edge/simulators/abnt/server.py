@@ -8,7 +8,7 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from edge.drivers.abnt.frames import Signal
 from edge.simulators.abnt.meter import Meter
@@ -16,7 +16,9 @@ from edge.simulators.abnt.session import Action, Hangup, MeterSession, Pause, Se
 from edge.simulators.faults import FaultPlan
 from edge.simulators.ports import Pipe, PtyPipe, TcpPipe
 
-_ENQ = bytes((Signal.ENQ,))
+#: Seconds before a terminal begins a new session after one that ended.
+REOPEN: Final = 0.2
+_ENQ: Final = bytes((Signal.ENQ,))
 
 
 async def converse(pipe: Pipe, session: MeterSession) -> None:
@@ -69,6 +71,7 @@ class TcpPort:
         self.connections = 0  # accepted so far
         self._server: asyncio.Server | None = None
         self._conversation: asyncio.Task[None] | None = None
+        self._accepting = asyncio.Lock()
 
     @property
     def address(self) -> str:
@@ -96,10 +99,11 @@ class TcpPort:
             await asyncio.wait([task])
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await self.hang_up()
-        self.connections += 1
-        name = f"meter {self.meters[0].serial} at {self.address}"
-        self._conversation = asyncio.create_task(self._serve(reader, writer), name=name)
+        async with self._accepting:
+            await self.hang_up()
+            self.connections += 1
+            name = f"meter {self.meters[0].serial} at {self.address}"
+            self._conversation = asyncio.create_task(self._serve(reader, writer), name=name)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -166,6 +170,7 @@ class PtyPort:
         while True:  # a terminal cannot hang up: what would end a connection only ends a session
             now = asyncio.get_running_loop().time()
             await converse(pipe, MeterSession(self.meters, self.setup, self.faults, now))
+            await asyncio.sleep(REOPEN)
 
     async def __aenter__(self) -> Self:
         await self.start()
