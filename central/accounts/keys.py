@@ -1,0 +1,68 @@
+"""API keys: shown once, stored as SHA-256, found by prefix; read-only or read-write, with expiry and revocation."""
+
+import hmac
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from central.accounts.models import ApiKey
+from central.accounts.principal import Principal
+from central.accounts.tokens import api_key_prefix, digest, new_api_key
+from central.store.engine import Database
+
+_USED_EVERY_S: Final = 60
+
+
+async def create_key(
+    db: AsyncSession, principal: Principal, name: str, *, can_write: bool, expires_at: int | None, now: int
+) -> tuple[ApiKey, str]:
+    """Make a key that acts as ``principal``; returns its row and the text that is shown this once."""
+    new = new_api_key()
+    row = ApiKey(
+        tenant_id=principal.tenant_id, user_id=principal.user_id, name=name, prefix=new.prefix, key_hash=new.digest,
+        can_write=can_write, created_at=now, expires_at=expires_at, used_at=None, revoked_at=None,
+    )  # fmt: skip
+    db.add(row)
+    await db.flush()
+    return row, new.text
+
+
+async def list_keys(db: AsyncSession, principal: Principal) -> Sequence[ApiKey]:
+    """Keys of the tenant for its administrators, else the user's own; newest first."""
+    query = select(ApiKey).where(ApiKey.tenant_id == principal.tenant_id).order_by(ApiKey.id.desc())
+    if not principal.is_admin:
+        query = query.where(ApiKey.user_id == principal.user_id)
+    return (await db.scalars(query)).all()
+
+
+async def revoke_key(db: AsyncSession, principal: Principal, key_id: int, now: int) -> ApiKey | None:
+    """Revoke for good; None when there is no such key within reach. Revoking again changes nothing."""
+    query = select(ApiKey).where(ApiKey.id == key_id, ApiKey.tenant_id == principal.tenant_id)
+    if not principal.is_admin:
+        query = query.where(ApiKey.user_id == principal.user_id)
+    row = await db.scalar(query)
+    if row is not None and row.revoked_at is None:
+        row.revoked_at = now
+        await db.flush()
+    return row
+
+
+async def find_key(database: Database, text: str, now: int) -> Principal | None:
+    """Return who acts with the key ``text``, None when it is unknown, expired, revoked, or its user disabled."""
+    prefix = api_key_prefix(text)
+    if prefix is None:
+        return None
+    async with database.read() as db:
+        row = await db.scalar(select(ApiKey).where(ApiKey.prefix == prefix))
+    if row is None or not hmac.compare_digest(row.key_hash, digest(text)):
+        return None
+    if row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now):
+        return None
+    if row.user.disabled_at is not None:
+        return None
+    if row.used_at is None or now - row.used_at >= _USED_EVERY_S:
+        async with database.write() as db:
+            await db.execute(update(ApiKey).where(ApiKey.id == row.id).values(used_at=now))
+    return Principal.of_key(row.user, row.can_write, row.prefix, row.key_hash)
