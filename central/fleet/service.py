@@ -105,11 +105,12 @@ async def enqueue(
     by: str,
     lifetime: int = DEFAULT_LIFETIME,
     now: int | None = None,
+    command_id: str | None = None,
 ) -> FleetCommand:
     """Queue an order for a gateway; ingest sends it, again and again until a result comes or ``lifetime`` (s) is over.
 
-    ``by`` names the person or key that gave it. Raises :class:`Refused` or :class:`NotFound` (the meter is not this
-    gateway's).
+    ``by`` names the person or key that gave it; ``command_id`` is random unless given. Raises :class:`Refused` or
+    :class:`NotFound` (the meter is not this gateway's).
     """
     at = int(time.time()) if now is None else now
     if gateway.tenant_id != tenant_id:
@@ -125,7 +126,7 @@ async def enqueue(
         raise Refused(
             "gateway", f"{MAX_WAITING} commands wait for gateway {gateway.key!r} already; let it work them off"
         )
-    command = Command(secrets.token_hex(12), at, at + lifetime, by.strip()[:200], action)
+    command = Command(command_id or secrets.token_hex(12), at, at + lifetime, by.strip()[:200], action)
     try:
         data = encode(command)
         decode(data, Command)

@@ -18,12 +18,13 @@ _encoder = msgspec.msgpack.Encoder()
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """One register: exact ``value`` in its unit with the meter's multiplier; ``at`` of a maximum, where known."""
+    """One register: exact ``value`` = ``raw`` x ``scale``, with the meter's multiplier; ``at`` of a maximum."""
 
     quantity: Quantity
     raw: int
     value: Fraction
     at: int | None
+    scale: Fraction = Fraction(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +68,14 @@ def encode_values(values: Sequence[RegisterValue]) -> bytes:
 
 def decode_set(row: RegisterSet, multiplier: Fraction) -> RegisterReadingView:
     """Decode a stored reading."""
-    registers = [
-        Register(
-            (quantity := Quantity.parse(value.quantity)),
-            value.value,
-            Fraction(value.value * value.num, value.den) * (multiplier if _transformed(quantity) else 1),
-            value.at,
-        )
-        for value in _decoder.decode(row.data)
-    ]
+    registers = [_register(value, multiplier) for value in _decoder.decode(row.data)]
     return RegisterReadingView(row.id, row.at, row.read_at, row.period, row.resets, row.reset_at, registers)
+
+
+def _register(value: RegisterValue, multiplier: Fraction) -> Register:
+    quantity = Quantity.parse(value.quantity)
+    scale = Fraction(value.num, value.den) * (multiplier if _transformed(quantity) else 1)
+    return Register(quantity, value.value, value.value * scale, value.at, scale)
 
 
 def check_registers(

@@ -1,0 +1,30 @@
+"""The router of /api/v1."""
+
+from litestar import Router
+from litestar.types import ControllerRouterHandler
+
+from central.accounts.controllers import KeyController, me
+from central.api.checks import check_request
+from central.api.openapi import PATH
+from central.fleet.controllers import CommandController, GatewayController
+from central.metering.controllers import ReadingController
+from central.registry.controllers import (
+    CustomerController,
+    GroupController,
+    InstallationController,
+    LotController,
+    MeterController,
+    ModelController,
+    ModuleController,
+    PointController,
+)
+
+CONTROLLERS: tuple[ControllerRouterHandler, ...] = (
+    me, KeyController, MeterController, ReadingController, GatewayController, CommandController, ModuleController,
+    CustomerController, PointController, GroupController, LotController, ModelController, InstallationController,
+)  # fmt: skip
+
+
+def api_router() -> Router:
+    """Everything a program can ask or tell."""
+    return Router(path=PATH, route_handlers=list(CONTROLLERS), before_request=check_request)

@@ -1,0 +1,219 @@
+"""Gateways in the API: what they are, how they are, and commands to them."""
+
+import hashlib
+import re
+from typing import Annotated, Any, Final
+
+import msgspec
+from litestar import Controller, Request, Response, delete, get, patch, post, put
+from litestar.di import NamedDependency
+from litestar.exceptions import PermissionDeniedException
+from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from central.accounts.principal import Principal
+from central.api.paging import DEFAULT_LIMIT, Cursor, Limit, answer, decode
+from central.api.problems import ApiError, invalid
+from central.api.query import instant_text, parse_choice, parse_span
+from central.api.schemas import Page
+from central.errors import NotFound
+from central.fleet import service
+from central.fleet.schemas import (
+    ADMIN_ONLY,
+    CommandIn,
+    CommandOut,
+    GatewayDetail,
+    GatewayHealthOut,
+    GatewayOut,
+    HealthOut,
+    ModuleHealthOut,
+    ModuleSeriesOut,
+)
+from central.registry import entry
+from central.registry.models import CommunicationModule, Gateway, Meter
+from central.registry.schemas import GatewayIn, ModuleOut
+from central.registry.service import find_gateways, gateway_modules, get_gateway
+
+Db = NamedDependency[AsyncSession]
+Who = NamedDependency[Principal]
+Asked = Request[Any, Any, Any]
+From = Annotated[str | None, QueryParameter(name="from", description="First instant: RFC 3339 or seconds since 1970")]
+To = Annotated[str | None, QueryParameter(name="to", description="Instant after the last one; now unless given")]
+Repeat = Annotated[
+    str | None,
+    HeaderParameter(name="Idempotency-Key", description="A text of your own; the same text gives the same command"),
+]
+
+STATUSES: Final = ("queued", "sent", "done", "failed", "expired")
+_DAY: Final = 86400
+_REPEAT_KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
+
+
+class GatewayController(Controller):
+    """Gateways by their key."""
+
+    path = "/gateways"
+    tags = ("gateways",)
+
+    @get()
+    async def list_gateways(
+        self,
+        request: Asked,
+        db: Db,
+        principal: Who,
+        search: Annotated[str, QueryParameter(name="q", max_length=200)] = "",
+        cursor: Cursor = None,
+        limit: Limit = DEFAULT_LIMIT,
+    ) -> Response[Page[GatewayOut]]:
+        """List gateways in order of their key, with last contact and spool depth."""
+        rows = await find_gateways(db, principal.tenant_id, search, after=decode(cursor), limit=limit)
+        return answer(request, rows, GatewayOut.of)
+
+    @get("/{key:str}")
+    async def get_gateway(self, db: Db, principal: Who, key: FromPath[str]) -> GatewayDetail:
+        """Return one gateway with its lines and meters as it last told."""
+        return GatewayDetail.of(await get_gateway(db, principal.tenant_id, key))
+
+    @put("/{key:str}")
+    async def put_gateway(
+        self, request: Asked, db: Db, principal: Who, key: FromPath[str], data: JSONBody[GatewayIn]
+    ) -> Response[GatewayOut]:
+        """Enter a gateway (201) or replace what is entered of it (200)."""
+        _, new = await entry.put(db, principal.tenant_id, Gateway, key, data)
+        body = GatewayOut.of(await get_gateway(db, principal.tenant_id, key))
+        return Response(body, status_code=201 if new else 200, headers={"Location": request.url.path} if new else None)
+
+    @patch("/{key:str}")
+    async def patch_gateway(self, db: Db, principal: Who, key: FromPath[str], data: JSONBody[GatewayIn]) -> GatewayOut:
+        """Change the given fields of a gateway."""
+        await entry.patch(db, principal.tenant_id, Gateway, key, data)
+        return GatewayOut.of(await get_gateway(db, principal.tenant_id, key))
+
+    @get("/{key:str}/modules")
+    async def list_gateway_modules(self, db: Db, principal: Who, key: FromPath[str]) -> Page[ModuleOut]:
+        """List the communication modules seen at a gateway."""
+        gateway = await entry.get(db, principal.tenant_id, Gateway, key)
+        rows = await gateway_modules(db, principal.tenant_id, gateway.id)
+        return Page([ModuleOut.of(row, gateway.key) for row in rows])
+
+    @get("/{key:str}/health")
+    async def get_health(
+        self, db: Db, principal: Who, key: FromPath[str], start: From = None, end: To = None
+    ) -> GatewayHealthOut:
+        """Return a gateway's health series, the last day unless a range is given; at most 31 days, the newest 5000."""
+        first, last = parse_span(start, end, longest=31 * _DAY, default=_DAY)
+        gateway = await entry.get(db, principal.tenant_id, Gateway, key)
+        rows = await service.health(db, principal.tenant_id, gateway.id, first, last)
+        return GatewayHealthOut(
+            start=instant_text(first), end=instant_text(last), items=[HealthOut.of(row) for row in rows]
+        )
+
+    @get("/{key:str}/modules/{module:str}/health")
+    async def get_module_health(
+        self,
+        db: Db,
+        principal: Who,
+        key: FromPath[str],
+        module: FromPath[str],
+        start: From = None,
+        end: To = None,
+    ) -> ModuleSeriesOut:
+        """Return temperature and signal of a communication module; limits as for the gateway's health."""
+        first, last = parse_span(start, end, longest=31 * _DAY, default=_DAY)
+        gateway = await entry.get(db, principal.tenant_id, Gateway, key)
+        row = await entry.get(db, principal.tenant_id, CommunicationModule, module)
+        if row.gateway_id != gateway.id:
+            raise NotFound("module", module)
+        rows = await service.module_health(db, principal.tenant_id, row.id, first, last)
+        return ModuleSeriesOut(
+            start=instant_text(first), end=instant_text(last), items=[ModuleHealthOut.of(one) for one in rows]
+        )
+
+    @post("/{key:str}/commands")
+    async def create_command(
+        self,
+        db: Db,
+        principal: Who,
+        key: FromPath[str],
+        data: JSONBody[CommandIn],
+        repeat: Repeat = None,
+    ) -> Response[CommandOut]:
+        """Queue a command (201). With ``Idempotency-Key``, asking again returns the first one (200)."""
+        if isinstance(data, ADMIN_ONLY) and not principal.is_admin:
+            raise PermissionDeniedException("Only an administrator may send this command.")
+        gateway = await entry.get(db, principal.tenant_id, Gateway, key)
+        command_id = _command_id(principal, gateway, repeat)
+        if command_id is not None and (found := await _repeated(db, principal, command_id, data)) is not None:
+            return Response(CommandOut.of(found), status_code=200)
+        row = await service.enqueue(
+            db, principal.tenant_id, gateway, data.action(), by=principal.author, lifetime=data.lifetime,
+            command_id=command_id,
+        )  # fmt: skip
+        view = await service.get_command(db, principal.tenant_id, row.id)
+        return Response(CommandOut.of(view), status_code=201, headers={"Location": f"/api/v1/commands/{row.id}"})
+
+
+class CommandController(Controller):
+    """Commands of all gateways, newest first."""
+
+    path = "/commands"
+    tags = ("gateways",)
+
+    @get()
+    async def list_commands(
+        self,
+        request: Asked,
+        db: Db,
+        principal: Who,
+        gateway: Annotated[str | None, QueryParameter(description="Key of a gateway")] = None,
+        meter: Annotated[str | None, QueryParameter(description="Key of a meter")] = None,
+        status: Annotated[str | None, QueryParameter(description=", ".join(STATUSES))] = None,
+        cursor: Cursor = None,
+        limit: Limit = DEFAULT_LIMIT,
+    ) -> Response[Page[CommandOut]]:
+        """List commands, newest first."""
+        tenant = principal.tenant_id
+        if status is not None:
+            parse_choice(status, "status", STATUSES)
+        gateway_id = await entry.refer(db, tenant, Gateway, gateway, "gateway")
+        meter_id = await entry.refer(db, tenant, Meter, meter, "meter")
+        after = decode(cursor)
+        try:
+            rows = await service.commands(
+                db, tenant, gateway_id=gateway_id, meter_id=meter_id, status=status, after=after, limit=limit
+            )
+        except NotFound as error:
+            raise invalid("cursor", "it points to a command that is not here") from error
+        return answer(request, rows, CommandOut.of)
+
+    @get("/{command_id:str}")
+    async def get_command(self, db: Db, principal: Who, command_id: FromPath[str]) -> CommandOut:
+        """Return one command and its result."""
+        return CommandOut.of(await service.get_command(db, principal.tenant_id, command_id))
+
+    @delete("/{command_id:str}", status_code=200)
+    async def cancel_command(self, db: Db, principal: Who, command_id: FromPath[str]) -> CommandOut:
+        """Take back a command that was not sent yet."""
+        return CommandOut.of(await service.cancel(db, principal.tenant_id, command_id, principal.author))
+
+
+def _command_id(principal: Principal, gateway: Gateway, repeat: str | None) -> str | None:
+    """The same person, gateway and text give the same command id, in every process and for ever."""
+    if repeat is None:
+        return None
+    if _REPEAT_KEY.fullmatch(repeat) is None:
+        raise invalid("Idempotency-Key", "has to be 1 to 200 visible ASCII characters")
+    text = f"{principal.tenant_id}/{principal.user_id}/{gateway.id}/{repeat}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+async def _repeated(
+    db: AsyncSession, principal: Principal, command_id: str, data: CommandIn
+) -> service.CommandView | None:
+    try:
+        found = await service.get_command(db, principal.tenant_id, command_id)
+    except NotFound:
+        return None
+    if msgspec.to_builtins(found.action) != msgspec.to_builtins(data.action()):
+        raise ApiError(422, "This Idempotency-Key was used for another command. Use a new one.")
+    return found
