@@ -24,7 +24,7 @@ class Range(NamedTuple):
 
 
 class IntervalSet:
-    """Disjoint ranges in ascending order; those that touch become one. ``s | t``, ``s & t``, ``s - t`` make new sets."""
+    """Disjoint ranges in ascending order; those that touch join. ``s | t``, ``s & t``, ``s - t`` make new sets."""
 
     __slots__ = ("_ends", "_starts")
 

@@ -7,6 +7,7 @@ Brazilian excess quantities. Labels are source strings of the translation catalo
 screen.
 """
 
+import re
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -118,6 +119,9 @@ PROCESS_LABELS: Final[dict[int, str]] = {
 }
 
 
+_PART: Final = re.compile(r"0|[1-9][0-9]{0,2}")
+
+
 class QuantityError(ValueError):
     """A text that is no OBIS code C.D.E of ours."""
 
@@ -136,9 +140,7 @@ class Quantity(NamedTuple):
     def parse(cls, text: str) -> "Quantity":
         """Parse ``"1.8.0"``; each part is 0..255 without sign or leading zero."""
         parts = text.split(".")
-        if len(parts) != 3 or any(
-            not p.isascii() or not p.isdigit() or str(int(p)) != p or int(p) > 255 for p in parts
-        ):
+        if len(parts) != 3 or any(_PART.fullmatch(part) is None or int(part) > 255 for part in parts):
             raise QuantityError(f"{text!r} is not an OBIS code C.D.E with parts 0 to 255")
         return cls(*map(int, parts))
 

@@ -5,6 +5,7 @@ never changes. ``tests/shared/test_wire.py`` holds golden bytes of every struct.
 the exact fraction ``num/den`` that turns a raw integer into the unit of its quantity.
 """
 
+from math import isfinite
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
@@ -15,18 +16,47 @@ from shared.ids import SPOOL_ID_BYTES
 #: Bounds a peer is held to; decoding refuses more (the largest honest batch is far below).
 MAX_BATCH_BYTES: Final = 1 << 20
 MAX_BATCH_ITEMS: Final = 4096
+MAX_DEPTH: Final = 8
 
-Name = Annotated[str, Meta(min_length=1, max_length=64)]
-Code = Annotated[str, Meta(min_length=1, max_length=32)]
-Text = Annotated[str, Meta(max_length=2000)]
+# What one side cannot store the other must not take: no control characters in names, no NUL in texts, no integer beyond
+# 64 bits, no NaN. A row that a database refuses would hold up its whole batch.
+Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
+Code = Annotated[str, Meta(min_length=1, max_length=32, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
+Text = Annotated[str, Meta(max_length=2000, pattern=r"^[^\x00]*\Z")]
+Int64 = Annotated[int, Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
+Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+Finite = Annotated[float, Meta(ge=-1e300, le=1e300)]  # excludes NaN as well
 Instant = Annotated[int, Meta(ge=0, le=253402300799)]  # to the end of year 9999
-Seq = Annotated[int, Meta(ge=1)]
-Positive = Annotated[int, Meta(ge=1)]
+Seq = Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
+Positive = Annotated[int, Meta(ge=1, le=(1 << 63) - 1)]
 SpoolId = Annotated[bytes, Meta(min_length=SPOOL_ID_BYTES, max_length=SPOOL_ID_BYTES)]
 
 
 class Wire(msgspec.Struct, array_like=True, frozen=True):
     """Base of everything sent."""
+
+
+def _check_plain(value: Any, place: str, depth: int = 0) -> None:
+    """Raise ValueError unless ``value`` is what JSON can hold, 64-bit integers, at most :data:`MAX_DEPTH` deep."""
+    if depth > MAX_DEPTH:
+        raise ValueError(f"{place} is nested deeper than {MAX_DEPTH}")
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if not isinstance(key, str) or "\0" in key:
+                raise ValueError(f"{place} has the key {repr(key)[:60]}: keys are texts without NUL")
+            _check_plain(inner, f"{place}.{key}", depth + 1)
+    elif isinstance(value, (list, tuple)):
+        for i, inner in enumerate(value):
+            _check_plain(inner, f"{place}[{i}]", depth + 1)
+    elif not (
+        value is None
+        or (isinstance(value, str) and "\0" not in value)
+        or (isinstance(value, int) and -(1 << 63) <= value < 1 << 63)
+        or (isinstance(value, float) and isfinite(value))
+    ):
+        raise ValueError(
+            f"{place} holds {repr(value)[:60]}: it takes texts without NUL, 64-bit integers, finite numbers, lists"
+        )
 
 
 # -- items of a batch: what the spool keeps -------------------------------------------------------------------------
@@ -36,7 +66,7 @@ class RegisterValue(Wire, frozen=True):
     """One register: OBIS code (E = post), raw count, scale, and for a maximum the instant it was reached."""
 
     quantity: Code
-    value: int
+    value: Int64
     num: Positive = 1
     den: Positive = 1
     at: Instant | None = None
@@ -50,7 +80,7 @@ class RegisterReading(Wire, frozen=True, tag=1):
     read_at: Instant
     period: Annotated[int, Meta(ge=0, le=1)]
     values: Annotated[list[RegisterValue], Meta(max_length=512)]
-    resets: int | None = None  # demand-reset counter
+    resets: Int64 | None = None  # demand-reset counter
     reset_at: Instant | None = None  # the reset that closed the period before
 
 
@@ -75,6 +105,12 @@ class InstantSnapshot(Wire, frozen=True, tag=3):
     quantities: Annotated[list[Code], Meta(max_length=256)]
     values: Annotated[bytes, Meta(max_length=1024)]
 
+    def __post_init__(self) -> None:
+        if len(self.values) != 4 * len(self.quantities):
+            raise ValueError(
+                f"{len(self.quantities)} quantities and {len(self.values)} octets of values, not 4 for each"
+            )
+
 
 class MeterEvent(Wire, frozen=True, tag=4):
     """Something that happened at or to a meter. Kinds: :data:`EVENT_KINDS`; ``until`` for those that last."""
@@ -83,45 +119,48 @@ class MeterEvent(Wire, frozen=True, tag=4):
     at: Instant
     kind: Code
     until: Instant | None = None
-    detail: dict[str, Any] = {}
+    detail: dict[str, Any] = {}  # what JSON can hold
+
+    def __post_init__(self) -> None:
+        _check_plain(self.detail, "detail")
 
 
 class LineTelemetry(Wire, frozen=True):
     """Counters of one line since the gateway's start."""
 
     line: Name
-    exchanges: int
-    errors: int
-    timeouts: int
-    busy_seconds: float = 0.0
+    exchanges: Count
+    errors: Count
+    timeouts: Count
+    busy_seconds: Finite = 0.0
 
 
 class ModuleTelemetry(Wire, frozen=True):
     """Communication module: what it knows of itself; None where its hardware cannot tell."""
 
     module: Name
-    temperature: float | None = None  # degC
-    signal_dbm: float | None = None
-    signal_percent: float | None = None
-    operator: str = ""
-    technology: str = ""
+    temperature: Finite | None = None  # degC
+    signal_dbm: Finite | None = None
+    signal_percent: Finite | None = None
+    operator: Text = ""
+    technology: Text = ""
 
 
 class GatewayTelemetry(Wire, frozen=True, tag=5):
     """Health of the gateway at one instant."""
 
     at: Instant
-    uptime: int
-    rss_bytes: int
-    memory_free_bytes: int
-    disk_free_bytes: int
-    load: float
-    spool_rows: int  # not yet acknowledged
-    spool_bytes: int
-    clock_offset_ms: float | None = None
+    uptime: Count
+    rss_bytes: Count
+    memory_free_bytes: Count
+    disk_free_bytes: Count
+    load: Finite
+    spool_rows: Count  # not yet acknowledged
+    spool_bytes: Count
+    clock_offset_ms: Finite | None = None
     modules: list[ModuleTelemetry] = []
     lines: list[LineTelemetry] = []
-    completeness: dict[str, float] = {}  # meter -> share of yesterday's intervals held, 0..1
+    completeness: dict[Name, Finite] = {}  # meter -> share of yesterday's intervals held, 0..1
 
 
 class Result(Wire, frozen=True, tag=6):
@@ -132,7 +171,10 @@ class Result(Wire, frozen=True, tag=6):
     ok: bool
     code: Code  # done, refused, expired, unknown_meter, unreachable, rolled_back, failed ...
     message: Text = ""
-    data: dict[str, Any] = {}
+    data: dict[str, Any] = {}  # what JSON can hold
+
+    def __post_init__(self) -> None:
+        _check_plain(self.data, "data")
 
 
 Item = RegisterReading | ProfileBlock | InstantSnapshot | MeterEvent | GatewayTelemetry | Result
@@ -202,7 +244,7 @@ class ApplyConfig(Wire, frozen=True, tag=43):
     """Put this TOML text in force: validated, atomic, rolled back if the broker is then out of reach."""
 
     toml: Annotated[str, Meta(max_length=200_000)]
-    base: str = ""  # hash of the configuration it was made from; refused when another is in force
+    base: Text = ""  # hash of the configuration it was made from; refused when another is in force
 
 
 class CloseBill(Wire, frozen=True, tag=44):
@@ -229,12 +271,12 @@ class Progress(Wire, frozen=True, tag=23):
     """Live progress of a command or a planned reading; sent without guarantee, never stored."""
 
     at: Instant
-    line: str
-    meter: str
-    kind: str
-    done: int
-    total: int
-    command: str | None = None
+    line: Text
+    meter: Text
+    kind: Text
+    done: Count
+    total: Count
+    command: Text | None = None
 
 
 # -- state and conf --------------------------------------------------------------------------------------------------
@@ -245,8 +287,8 @@ class LineState(Wire, frozen=True):
 
     line: Name
     state: Code
-    owner: str = ""
-    queue: int = 0
+    owner: Text = ""
+    queue: Count = 0
     error: Text = ""
     since: Instant = 0
 
@@ -260,8 +302,8 @@ class MeterState(Wire, frozen=True):
     protocol: Code
     last_ok: Instant | None = None
     error: Text = ""
-    module: str = ""
-    missing: int = 0  # intervals known to be missing and still worth asking for
+    module: Text = ""
+    missing: Count = 0  # intervals known to be missing and still worth asking for
 
 
 class GatewayState(Wire, frozen=True, tag=24):
@@ -269,11 +311,11 @@ class GatewayState(Wire, frozen=True, tag=24):
 
     at: Instant
     online: bool
-    version: str = ""
+    version: Text = ""
     spool_id: bytes = b""
-    config: str = ""  # hash of the configuration in force
+    config: Text = ""  # hash of the configuration in force
     started_at: Instant | None = None
-    spool_rows: int = 0
+    spool_rows: Count = 0
     lines: list[LineState] = []
     meters: list[MeterState] = []
     alarms: list[str] = []
@@ -283,7 +325,7 @@ class GatewayConfig(Wire, frozen=True, tag=25):
     """Retained: the configuration in force, secrets masked."""
 
     at: Instant
-    hash: str
+    hash: Text
     toml: str
 
 
