@@ -30,6 +30,8 @@ PARTIAL_CLOSED: Final = (0x41, 0x42, 0x43)
 PARTIAL_RUNNING: Final = (0x44, 0x45, 0x46)
 MEASUREMENT: Final = 0x80
 
+BATTERY: Final = 0x30  # occurrence codes of answer 40
+
 #: Answers that carry parameters in the layout of §7.1, registers in that of §7.2, profile words in that of §8.1.
 PARAMETER_CODES: Final = frozenset({DEMAND_RESET, PARAMETERS, PARAMETERS_CLOSED, PARAMETERS_PARTIAL})
 REGISTER_CODES: Final = frozenset({REGISTERS, REGISTERS_CLOSED})
@@ -138,7 +140,7 @@ COMMANDS: Final = _table()
 
 #: Octet 6 of an answer 40 (§7.8). AB and the like are the maker's own.
 OCCURRENCES: Final[dict[int, str]] = {
-    0x30: "battery",
+    BATTERY: "battery",
     0x31: "program integrity",
     0x33: "clock",
     0x36: "invalid password",

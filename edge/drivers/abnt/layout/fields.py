@@ -19,6 +19,7 @@ from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar, dataclass_t
 
 from edge.drivers.abnt.frames import ANSWER_BODY, Answer, FrameError
 from edge.errors import ProtocolError
+from ext import bcd
 
 T = TypeVar("T")
 R = TypeVar("R", bound="Record")
@@ -78,7 +79,7 @@ def at(first: int, last: int, codec: Codec[Any], default: Any = _UNSET) -> Any:
     return field(default=default, metadata={_METADATA: place})
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(at,))
+@dataclass_transform(frozen_default=True, kw_only_default=True)
 class Record:
     """A group of fields; subclasses become frozen keyword-only dataclasses."""
 
@@ -171,15 +172,13 @@ class _Bcd:
     """Packed BCD, most significant first (§4)."""
 
     def decode(self, octets: bytes) -> int:
-        digits = octets.hex()
-        if not digits.isdecimal():
-            raise Unreadable("not BCD")
-        return int(digits)
+        try:
+            return bcd.decode(octets)
+        except bcd.BcdError:
+            raise Unreadable("not BCD") from None
 
     def encode(self, value: int, size: int) -> bytes:
-        if not 0 <= value < 10 ** (2 * size):
-            raise ValueError(f"{value} does not fit {2 * size} BCD digits")
-        return bytes.fromhex(f"{value:0{2 * size}d}")
+        return bcd.encode(value, size)
 
 
 @dataclass(frozen=True)
@@ -187,8 +186,10 @@ class _MaybeBcd(_Bcd):
     """BCD of a field that is not worth refusing an answer for: None where it is not BCD; None is sent as FF."""
 
     def decode(self, octets: bytes) -> int | None:  # type: ignore[override]
-        digits = octets.hex()
-        return int(digits) if digits.isdecimal() else None
+        try:
+            return bcd.decode(octets)
+        except bcd.BcdError:
+            return None
 
     def encode(self, value: int | None, size: int) -> bytes:
         return b"\xff" * size if value is None else super().encode(value, size)
@@ -244,16 +245,13 @@ class _Parsed(Generic[T]):
     def decode(self, octets: bytes) -> T | None:
         if self.blank_is_none and _blank(octets):
             return None
-        digits = octets.hex()
-        if not digits.isdecimal():
-            raise Unreadable(f"no {self.what}")
         try:
-            return self.parse([int(digits[i : i + 2]) for i in range(0, len(digits), 2)])
+            return self.parse(list(bcd.decode_each(octets, 1)))
         except ValueError:
             raise Unreadable(f"no {self.what}") from None
 
     def encode(self, value: T | None, size: int) -> bytes:
-        return bytes(size) if value is None else bytes.fromhex("".join(f"{p:02d}" for p in self.parts(value)))
+        return bytes(size) if value is None else b"".join(bcd.encode(p, 1) for p in self.parts(value))
 
 
 RAW: Final = _Raw()

@@ -13,8 +13,13 @@ Q = TypeVar("Q", bound="Request")
 class Request(Record):
     """Parameters of one command; ``command`` makes the frame, ``of`` reads it."""
 
+    @property
+    def parameters(self) -> bytes:
+        """Octets 5-64."""
+        return self.pack(COMMAND_BODY)[4:]
+
     def command(self, code: int, reader: str = "000000", address: str | None = None) -> Command:
-        return Command(code, reader, self.pack(COMMAND_BODY)[4:], address)
+        return Command(code, reader, self.parameters, address)
 
     @classmethod
     def of(cls: type[Q], command: Command) -> Q:

@@ -1,0 +1,147 @@
+"""Which nibble order makes profile and registers agree; pure (dossier abnt-nbr-14522 §8.1).
+
+A channel's words between two register readings must sum to the difference of its total. The readings fall inside
+intervals, so the sum is bracketed: what lies wholly between them is the least, one interval more at either end the
+most. A wrong order moves digits between neighbouring channels and misses the bracket by orders of magnitude.
+"""
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Final
+
+from edge.drivers.abnt.layout.profile import OVERFLOW_WORD
+from ext import nibbles
+from ext.nibbles import ORDERS, Order
+
+CHANNELS: Final = 3
+TOTAL_MODULUS: Final = 10**10  # total registers have 10 digits
+MIN_INTERVALS: Final = 4  # below, a chance agreement is likely
+SMOOTHER: Final = 2.0  # how much rougher the other order must be to lose a tie
+#: An interval that the stream does not hold may be this much above the highest it does hold, and some pulses more.
+HEADROOM: Final = 1.5
+FEW_PULSES: Final = 4
+
+
+class Outcome(Enum):
+    MATCH = "match"
+    MISMATCH = "mismatch"
+    UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Packed words of ``count`` intervals, three channels each, the last ending at ``end`` (UTC)."""
+
+    octets: bytes
+    count: int
+    end: int
+    step: int
+
+    @property
+    def start(self) -> int:
+        return self.end - self.count * self.step
+
+    def words(self, order: Order) -> "array[int]":
+        return nibbles.unpack(self.octets, order, CHANNELS * self.count)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Total registers at two instants (UTC, pulses) and which channels count energy."""
+
+    first_at: int
+    first: Sequence[int]
+    second_at: int
+    second: Sequence[int]
+    energy: Sequence[bool]
+
+    @property
+    def differences(self) -> list[int | None]:
+        return [
+            (after - before) % TOTAL_MODULUS if counts else None
+            for before, after, counts in zip(self.first, self.second, self.energy, strict=True)
+        ]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``order`` is None when the data cannot tell one from the other; ``detail`` is for the event and the log."""
+
+    outcome: Outcome
+    order: Order | None
+    detail: dict[str, object] = field(default_factory=dict)
+
+
+def reconcile(stream: Stream, pairs: Sequence[Pair], orders: Sequence[Order] = ORDERS) -> Verdict:
+    """Judge ``orders`` against every pair that the stream covers well enough.
+
+    MATCH: all pairs agree under exactly one order, or under several that give the same words (order None).
+    MISMATCH: no order agrees. UNDECIDED: no usable pair, or a tie that smoothness does not break.
+    """
+    usable = [pair for pair in pairs if _span(stream, pair) is not None]
+    if not usable:
+        return Verdict(Outcome.UNDECIDED, None, {"reason": "no register readings around enough intervals"})
+    words = {order: stream.words(order) for order in orders}
+    misses = {order: _misses(stream, words[order], usable) for order in orders}
+    good = [order for order in orders if not misses[order]]
+    if not good:
+        return Verdict(
+            Outcome.MISMATCH,
+            None,
+            {"reason": "profile sums differ from registers", "misses": {o: misses[o][:6] for o in orders}},
+        )
+    if len(good) == 1:
+        return Verdict(Outcome.MATCH, good[0], {"intervals": stream.count})
+    if all(words[order] == words[good[0]] for order in good):
+        return Verdict(Outcome.MATCH, None, {"intervals": stream.count, "reason": "same words in both orders"})
+    rough = sorted((roughness(words[order]), order) for order in good)
+    if rough[0][0] * SMOOTHER <= rough[1][0]:
+        return Verdict(Outcome.MATCH, rough[0][1], {"intervals": stream.count, "roughness": [r for r, _ in rough]})
+    return Verdict(Outcome.UNDECIDED, None, {"reason": "both nibble orders agree with the registers"})
+
+
+def roughness(words: "array[int]") -> int:
+    """Sum of the steps between neighbouring intervals of each channel."""
+    return sum(abs(words[i] - words[i - CHANNELS]) for i in range(CHANNELS, len(words)))
+
+
+def _span(stream: Stream, pair: Pair) -> tuple[int, int] | None:
+    """Indices [first, last) of the intervals wholly between the readings; None when the stream does not reach them."""
+    first = -(-(pair.first_at - stream.start) // stream.step)
+    last = min((pair.second_at - stream.start) // stream.step, stream.count)
+    # the reading at the start may stand at most one interval before what is held, the one at the end one behind it
+    if first < 0 or pair.second_at >= stream.end + 2 * stream.step or last - first < MIN_INTERVALS:
+        return None
+    return (first, last) if any(pair.energy) else None
+
+
+def _misses(stream: Stream, words: "array[int]", pairs: Sequence[Pair]) -> list[dict[str, int]]:
+    found = []
+    for number, pair in enumerate(pairs):
+        span = _span(stream, pair)
+        if span is None:
+            continue
+        first, last = span
+        for channel, difference in enumerate(pair.differences):
+            own = words[channel::CHANNELS]
+            inside = own[first:last]
+            if difference is None or OVERFLOW_WORD in inside:
+                continue
+            least = sum(inside)
+            unseen = int(HEADROOM * max(inside)) + FEW_PULSES
+            before = own[first - 1] if first > 0 else unseen
+            after = own[last] if last < len(own) else unseen
+            # one reading may sit exactly on an interval's end: whole neighbours are allowed for, never demanded
+            if not least <= difference <= least + before + after:
+                found.append(
+                    {
+                        "pair": number,
+                        "channel": channel + 1,
+                        "sum": least,
+                        "registers": difference,
+                        "slack": before + after,
+                    }
+                )
+    return found
