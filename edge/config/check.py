@@ -9,7 +9,6 @@ import msgspec
 
 from edge.config.model import (
     RENAMED,
-    Broker,
     Config,
     LineBase,
     Log,
@@ -22,11 +21,12 @@ from edge.config.model import (
     SerialLine,
     Spool,
     TcpLine,
+    Uplink,
 )
 
 #: Table -> its struct, for the walk over keys; lists of tables carry the key that names their members.
 TABLES: Final[dict[str, type[msgspec.Struct]]] = {
-    "broker": Broker, "spool": Spool, "log": Log, "permissions": Permissions, "remote": Remote, "schedule": Schedule,
+    "uplink": Uplink, "spool": Spool, "log": Log, "permissions": Permissions, "remote": Remote, "schedule": Schedule,
 }  # fmt: skip
 LISTS: Final[dict[str, tuple[str, type[msgspec.Struct] | None]]] = {
     "modules": ("name", Module),
@@ -47,19 +47,17 @@ class Problem(NamedTuple):
 
 
 def rename_keys(data: dict[str, Any]) -> list[Problem]:
-    """Give keys of earlier versions their present names, in place; returns a warning for each."""
+    """Give keys by another name (``RENAMED``) the name they have here, in place; returns a warning for each."""
     warnings: list[Problem] = []
-    for path, kind, table, _ in _tables(data):
+    for path, kind, table, _ in _tables(data):  # the top level comes first, so a renamed table is looked into as well
         for old in [key for key in table if (kind, key) in RENAMED]:
             new = RENAMED[kind, old]
             where = _join(path, old)
             if new in table:
-                warnings.append(
-                    Problem(where, f"is an old name of {new!r}, which is given too: the old one is ignored")
-                )
+                warnings.append(Problem(where, f"is called {new!r} here, which is given too: the other is ignored"))
                 del table[old]
             else:
-                warnings.append(Problem(where, f"is now called {new!r}: please rename it"))
+                warnings.append(Problem(where, f"is called {new!r} here: please rename it"))
                 table[new] = table.pop(old)
     return warnings
 
@@ -90,7 +88,7 @@ def relations(config: Config) -> list[Problem]:
         *_duplicates("lines", [line.address for line in config.lines], "address"),
         *_duplicates("meters", [meter.id for meter in config.meters], "id"),
         *_duplicates("meters", [f"{meter.protocol} {meter.serial}" for meter in config.meters], "protocol and serial"),
-        *_broker(config.broker),
+        *_uplink(config.uplink),
     ]
     try:
         ZoneInfo(config.zone)
@@ -114,13 +112,13 @@ def relations(config: Config) -> list[Problem]:
     return problems
 
 
-def _broker(broker: Broker) -> Iterator[Problem]:
-    if bool(broker.certificate) != bool(broker.key):
-        yield Problem("broker", "'certificate' and 'key' are only useful together: give both or none")
-    if broker.password and broker.password_file:
-        yield Problem("broker", "'password' and 'password_file' are both given: keep one")
-    if not broker.tls and (broker.ca or broker.certificate):
-        yield Problem("broker.tls", "is false, yet 'ca' or 'certificate' is given: set it true or remove them")
+def _uplink(uplink: Uplink) -> Iterator[Problem]:
+    if bool(uplink.cert_file) != bool(uplink.key_file):
+        yield Problem("uplink", "'cert_file' and 'key_file' are only useful together: give both or none")
+    if uplink.password and uplink.password_file:
+        yield Problem("uplink", "'password' and 'password_file' are both given: keep one")
+    if not uplink.tls and (uplink.ca_file or uplink.cert_file):
+        yield Problem("uplink.tls", "is false, yet certificates are given: set it true or remove them")
 
 
 def _absent(what: str, name: str, known: list[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from edge.config.check import LISTS, Problem, relations, rename_keys, unknown, unknown_keys
-from edge.config.model import Config
+from edge.config.model import Config, Meter, SerialLine, TcpLine
 from edge.errors import ConfigError
 
 
@@ -85,21 +85,31 @@ def driver_problems(config: Config) -> list[Problem]:
         except ConfigError as error:
             problems.append(Problem(f"{where}.protocol", str(error)))
             continue
-        known = [field.encode_name for field in msgspec.structs.fields(kind)]
+        known = [field.encode_name for field in msgspec.structs.fields(kind) if field.encode_name != "serial"]
         strange = [key for key in meter.settings if key not in known]
         problems += [Problem(f"{where}.settings.{key}", unknown(key, known)) for key in strange]
         if not strange:
             try:
-                msgspec.convert({**meter.settings, **driver_identity(kind, meter.serial)}, kind)
+                msgspec.convert(driver_settings(config, meter), kind)
             except msgspec.ValidationError as error:
                 problem = _explain(error)
                 problems.append(Problem(f"{where}.settings.{problem.path}".rstrip("."), problem.text))
     return problems
 
 
-def driver_identity(kind: type[msgspec.Struct], serial: str) -> dict[str, Any]:
-    """The serial as a driver's setting, where its settings have that field."""
-    return {"serial": serial} if "serial" in kind.__struct_fields__ else {}
+def driver_settings(config: Config, meter: Meter) -> dict[str, Any]:
+    """A meter's ``settings`` and what the rest of the file says, where its driver has a setting of that name.
+
+    serial: the meter's. zone: the gateway's. link: "tcp", or "usb" or "serial" by the name of the port.
+    """
+    from edge.drivers import settings_type
+
+    line = next(line for line in config.lines if line.name == meter.line)
+    port = "usb" if isinstance(line, SerialLine) and re.search("USB|ACM|usb|pts", line.address) else "serial"
+    known = {"zone": config.zone, "link": "tcp" if isinstance(line, TcpLine) else port}
+    fields = settings_type(meter.protocol).__struct_fields__
+    given = {**known, **meter.settings, "serial": meter.serial}
+    return {key: value for key, value in given.items() if key in fields or key in meter.settings}
 
 
 def _explain(error: msgspec.ValidationError) -> Problem:

@@ -6,11 +6,11 @@ import msgspec
 from msgspec import Meta
 
 from edge.spool.settings import SpoolSettings
+from edge.uplink.settings import UplinkSettings
 from shared.ids import ID_PATTERN
 
 Id = Annotated[str, Meta(pattern=ID_PATTERN, max_length=48)]
 Text = Annotated[str, Meta(min_length=1, max_length=400)]
-Port = Annotated[int, Meta(ge=1, le=65535)]
 Period = Annotated[int, Meta(ge=0, le=30 * 86400)]  # 0 = never
 
 
@@ -18,19 +18,13 @@ class Table(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tru
     """Base of every table of the file: unknown keys are refused."""
 
 
-class Broker(Table, frozen=True):
-    """The MQTT broker. With ``tls`` the gateway shows ``certificate`` and trusts ``ca`` (the system's when empty)."""
+class Uplink(UplinkSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The broker. ``password_file`` keeps the password out of this file; TLS unless switched off."""
 
-    host: Text
-    port: Port = 8883
+    host: Annotated[str, Meta(min_length=1, max_length=253)]
+    port: Annotated[int, Meta(ge=1, le=65535)] = 8883
     tls: bool = True
-    ca: str = ""
-    certificate: str = ""
-    key: str = ""
-    user: str = ""
-    password: str = ""
-    password_file: str = ""
-    keepalive: Annotated[int, Meta(ge=5, le=3600)] = 60
+    password_file: str | None = None
 
 
 class Spool(SpoolSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -151,7 +145,7 @@ class Config(Table, frozen=True):
 
     gateway: Id
     tenant: Id
-    broker: Broker
+    uplink: Uplink
     spool: Spool
     zone: Annotated[str, Meta(min_length=1, max_length=64)] = "America/Sao_Paulo"
     log: Log = Log()
@@ -171,13 +165,17 @@ class Config(Table, frozen=True):
 #: Keys that carry secrets: masked wherever the configuration is shown or sent.
 SECRET_KEYS = frozenset({"password", "token", "secret", "pin", "read_password", "write_password"})
 
-#: Keys of earlier versions, by table ("" = top level), and what they are called now: accepted with a warning.
+#: Other names by table ("" = top level), and what the keys are called here: accepted with a warning.
 RENAMED: dict[tuple[str, str], str] = {
+    ("", "broker"): "uplink",
+    ("", "mqtt"): "uplink",
     ("", "timezone"): "zone",
-    ("broker", "username"): "user",
-    ("broker", "cert"): "certificate",
+    ("uplink", "user"): "username",
+    ("uplink", "ca"): "ca_file",
+    ("uplink", "cert"): "cert_file",
+    ("uplink", "key"): "key_file",
     ("lines", "port"): "address",
+    ("lines", "device"): "address",
     ("lines", "baudrate"): "baud",
-    ("meters", "serial_number"): "serial",
     ("meters", "driver"): "protocol",
 }

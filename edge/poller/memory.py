@@ -1,11 +1,12 @@
 """Which intervals of a profile are held here, which the meter has lost, which are worth asking for. Pure."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from ext.profile import MISSING, unpack
+from ext.profile import unpack
 from shared.intervals import IntervalSet, Range, ceil, floor
+from shared.quality import Quality
 from shared.wire import ProfileBlock
 
 DAY: Final = 86400
@@ -14,23 +15,35 @@ CHUNK: Final = DAY
 #: An interval that the meter did not give may still be on its way for so long (slow clocks, slow meters).
 PATIENCE: Final = DAY
 
-HELD: Final = "held"
-LOST: Final = "lost"
+#: Names under which the sets are stored.
+MAPS: Final = ("held", "lost", "doubtful")
 
 
 @dataclass
 class ProfileMemory:
     """``held``: stored here in every channel. ``lost``: the meter, asked, no longer had them; not asked for again.
 
-    ``step`` is the interval's length as the meter last gave it.
+    ``doubtful``: held, but not reconciled with the registers when they were read. ``step`` is the interval's length
+    in seconds, as the meter last gave it.
     """
 
     held: IntervalSet = field(default_factory=IntervalSet)
     lost: IntervalSet = field(default_factory=IntervalSet)
+    doubtful: IntervalSet = field(default_factory=IntervalSet)
     step: int = 900
 
+    @classmethod
+    def load(cls, maps: Mapping[str, Iterable[tuple[int, int]]]) -> "ProfileMemory":
+        """Take over what :meth:`maps` gave."""
+        held, lost, doubtful = (IntervalSet(maps.get(name, ())) for name in MAPS)
+        return cls(held, lost, doubtful)
+
+    def maps(self) -> list[tuple[str, list[tuple[int, int]]]]:
+        """The sets by name, for the spool."""
+        return [(name, list(getattr(self, name))) for name in MAPS]
+
     def copy(self) -> "ProfileMemory":
-        return ProfileMemory(IntervalSet(self.held), IntervalSet(self.lost), self.step)
+        return replace(self.load(dict(self.maps())), step=self.step)
 
     def missing(self, now: float, days: int) -> list[Range]:
         """Whole intervals of the last ``days`` days that are neither held nor lost, oldest first."""
@@ -43,13 +56,13 @@ class ProfileMemory:
         recent = self.missing(now, min(days, 1))
         return Range(recent[0].start, recent[-1].end) if recent else None
 
-    def backfill(self, now: float, days: int) -> Range | None:
+    def backfill(self, now: float, days: int, chunk: int = CHUNK) -> Range | None:
         """The next chunk of what is missing before the last day: oldest first, as the meter forgets it first."""
-        older = floor(int(now), self.step) - CHUNK
+        older = floor(int(now), self.step) - DAY
         gaps = [gap for gap in self.missing(now, days) if gap.start < older]
         if not gaps:
             return None
-        end = min(gaps[0].start + CHUNK, older)
+        end = min(gaps[0].start + chunk, older)
         return Range(gaps[0].start, max(min(gap.end, end) for gap in gaps if gap.start < end))
 
     def count(self, now: float, days: int) -> int:
@@ -65,8 +78,11 @@ class ProfileMemory:
         channels: dict[str, IntervalSet] = {}
         for block in blocks:
             present = channels.setdefault(block.channel, IntervalSet())
-            for part in present_ranges(block):
+            for part in ranges_of(block, without=Quality.MISSING):
                 present.add(*part)
+                self.doubtful.remove(*part)
+            for part in ranges_of(block, having=Quality.UNRECONCILED, without=Quality.MISSING):
+                self.doubtful.add(*part)
             self.step = block.step
         given: IntervalSet | None = None
         for present in channels.values():
@@ -90,26 +106,29 @@ class ProfileMemory:
         """Forget what lies beyond the horizon and yesterday."""
         before = floor(int(now) - (max(days, 1) + 2) * DAY, self.step)
         if before > 0:
-            self.held.remove(0, before)
-            self.lost.remove(0, before)
+            for ranges in (self.held, self.lost, self.doubtful):
+                ranges.remove(0, before)
+
+    def ask_doubtful_again(self) -> None:
+        """Profile and registers agree from now on: what came before that proof is worth another reading."""
+        self.held = self.held - self.doubtful
+        self.doubtful = IntervalSet()
 
     def share(self, start: int, end: int) -> float:
         """Share of [start, end) that is held, 0..1."""
         return sum(part.end - part.start for part in self.held.within(start, end)) / (end - start)
 
 
-def present_ranges(block: ProfileBlock) -> list[Range]:
-    """Ranges of a block whose intervals carry a value."""
+def ranges_of(block: ProfileBlock, *, having: int = 0, without: int = 0) -> list[Range]:
+    """Ranges of a block whose intervals carry all flags of ``having`` and none of ``without``."""
     _, flags, _ = unpack(block.data)
     found = IntervalSet()
     begin: int | None = None
-    for index, flag in enumerate(flags):
-        if flag & MISSING:
-            if begin is not None:
-                found.add(block.start + begin * block.step, block.start + index * block.step)
-            begin = None
-        elif begin is None:
+    for index, flag in enumerate([*flags, 0]):
+        fits = flag & having == having and not flag & without and index < len(flags)
+        if fits and begin is None:
             begin = index
-    if begin is not None:
-        found.add(block.start + begin * block.step, block.start + block.count * block.step)
+        elif not fits and begin is not None:
+            found.add(block.start + begin * block.step, block.start + index * block.step)
+            begin = None
     return list(found)

@@ -66,7 +66,8 @@ def test_switched_off_kinds_are_never_due() -> None:
 
 def run(plan: Plan, start: float, seconds: float, cost: float = 1.0) -> list[tuple[float, Visit | Backfill]]:
     """Drive a plan with visits that always succeed and take ``cost`` s per kind."""
-    now, done = start, []
+    now = start
+    done: list[tuple[float, Visit | Backfill]] = []
     while now < start + seconds:
         step = plan.next(now)
         if isinstance(step, Wait):

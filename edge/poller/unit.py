@@ -1,0 +1,130 @@
+"""One meter of the gateway: its configuration, its driver, and everything that is remembered of it between visits."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from edge.config.model import Meter, Schedule
+from edge.drivers.contract import Driver, Evidence, Readout
+from edge.lines.line import ManagedLine
+from edge.poller.health import Health
+from edge.poller.memory import DAY, ProfileMemory
+from edge.poller.seen import Seen
+from edge.spool import Ranges, Visit
+from shared.intervals import Range
+from shared.wire import Item, MeterEvent, MeterState
+
+#: A chunk of back-fill should keep the line about this long (s): planned readings wait for it.
+CHUNK_SECONDS: Final = 25.0
+LONGEST_CHUNK: Final = 64 * DAY
+
+
+@dataclass
+class Unit:
+    """A meter while the gateway runs. What changes in a visit is replaced only when the spool has taken it."""
+
+    config: Meter
+    schedule: Schedule
+    driver: Driver
+    line: ManagedLine
+    health: Health
+    memory: ProfileMemory = field(default_factory=ProfileMemory)
+    seen: Seen = field(default_factory=Seen)
+    losses: int = 0  # the spool's, when the memory was read from it
+    chunk: int = DAY  # of back-fill, s
+
+    @property
+    def id(self) -> str:
+        return self.config.id
+
+    @property
+    def backfill_days(self) -> int:
+        return self.schedule.backfill_days if self.schedule.profile else 0
+
+    def next_chunk(self, now: float) -> Range | None:
+        """What back-fill should ask for next."""
+        return self.memory.backfill(now, self.backfill_days, self.chunk) if self.backfill_days else None
+
+    def learn_chunk(self, seconds: float, preempted: bool) -> None:
+        """Fit the chunk to what the last one cost: some protocols read a month as fast as a day, others do not."""
+        if preempted or seconds > 2 * CHUNK_SECONDS:
+            self.chunk = max(self.chunk // 2, DAY)
+        elif seconds < CHUNK_SECONDS:
+            self.chunk = min(self.chunk * 2, LONGEST_CHUNK)
+
+    def state(self, now: float, period: int) -> MeterState:
+        return MeterState(
+            meter=self.id,
+            line=self.config.line,
+            state=self.health.shown(now, period).value,
+            protocol=self.config.protocol,
+            last_ok=self.health.last_ok,
+            error=self.health.error,
+            module=self.config.module,
+            missing=self.memory.count(now, self.backfill_days) if self.backfill_days else 0,
+        )
+
+    def stored(self) -> dict[str, Any]:
+        """What goes into the spool's state table; :meth:`restore` takes it back."""
+        return {"driver": self.driver.state(), "health": self.health.dump(), "seen": self.seen.dump()}
+
+    def restore(self, stored: dict[str, Any]) -> None:
+        self.driver.restore(stored.get("driver") or {})
+        self.health.load(stored.get("health") or {})
+        self.seen = Seen(stored.get("seen") or ())
+
+    def recall(self, intervals: dict[str, list[tuple[int, int]]]) -> None:
+        """Take over the interval maps as stored."""
+        self.memory = ProfileMemory.load(intervals)
+
+
+@dataclass
+class Harvest:
+    """What one visit has brought so far; :meth:`visit` is what the spool stores of it, whole or not at all."""
+
+    unit: Unit
+    memory: ProfileMemory
+    seen: Seen
+    items: list[Item] = field(default_factory=list)
+    evidence: list[Evidence] = field(default_factory=list)
+    profiled: bool = False
+
+    @classmethod
+    def of(cls, unit: Unit) -> "Harvest":
+        return cls(unit, unit.memory.copy(), unit.seen.copy())
+
+    def add(self, readout: Readout) -> None:
+        """Take in everything of a readout but its profile."""
+        self.items += self.seen.fresh(readout.registers)
+        self.items += readout.snapshots
+        self.events(self.seen.fresh(readout.events))
+        self.evidence += readout.evidence
+
+    def add_profile(self, readout: Readout, asked: Range | None, now: float) -> None:
+        """Take in a readout with profile; what the meter has lost of ``asked`` becomes events."""
+        self.add(replace(readout, profile=()))
+        self.items += readout.profile
+        lost = self.memory.absorb(asked, readout.profile, now)
+        if any(event.kind == "reconciled" for event in readout.events):
+            self.memory.ask_doubtful_again()
+        self.memory.prune(now, self.unit.backfill_days)
+        self.items += [MeterEvent(self.unit.id, part.start, "profile_lost", part.end) for part in lost]
+        self.profiled = True
+
+    def events(self, events: Sequence[MeterEvent]) -> None:
+        """Add events as they are."""
+        self.unit.health.notice(list(events))
+        self.items += events
+
+    def visit(self, more: Iterable[Item] = ()) -> Visit:
+        """One transaction: items, interval maps, state, evidence."""
+        stored = self.unit.stored() | {"seen": self.seen.dump()}
+        maps: dict[tuple[str, str], Ranges] = {}
+        if self.profiled:
+            for name, ranges in self.memory.maps():
+                maps[self.unit.id, name] = list(ranges)
+        return Visit([*self.items, *more], {self.unit.id: stored}, maps, self.evidence)
+
+    def settle(self) -> None:
+        """The spool has it: from now on it counts as held."""
+        self.unit.memory, self.unit.seen = self.memory, self.seen
