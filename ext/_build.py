@@ -39,12 +39,15 @@ class KernelBuildHook(BuildHookInterface[Any]):
                 f"{PURE_SWITCH}={switch!r} is neither 1 (no kernels are compiled) nor 0 nor unset (they are)"
             )
         if switch == "1":
+            if version == "editable":
+                for built in (Path(self.root) / "ext").glob("*.so"):
+                    built.unlink()  # else it would still win over the source
             return
-        built = _compile(Path(self.root), in_place=version == "editable")
+        compiled = _compile(Path(self.root), in_place=version == "editable")
         build_data["pure_python"] = False
         build_data["infer_tag"] = True
         if version != "editable":
-            build_data["force_include"].update(built)
+            build_data["force_include"].update(compiled)
 
 
 def _compile(root: Path, in_place: bool) -> dict[str, str]:
