@@ -40,7 +40,7 @@ Port = TcpPort | PtyPort
 
 @dataclass(frozen=True)
 class Place:
-    """Where a meter is to be reached: ``host`` and ``port`` (0: a free one), or a terminal with an optional ``link``."""
+    """Where a meter is reached: ``host`` and ``port`` (0: a free one), or a terminal with an optional ``link``."""
 
     serial: str
     kind: Literal["tcp", "pty"]
@@ -53,7 +53,7 @@ class Place:
         """Read ``SERIAL@tcp[:[HOST:]PORT]`` or ``SERIAL@pty[:LINK]``."""
         found = _PLACE.fullmatch(text)
         if found is None:
-            raise ValueError(f"{text!r} is not SERIAL@tcp:[HOST:]PORT or SERIAL@pty:LINK with a serial of 8 digits")
+            raise ValueError(f"{text!r} is not SERIAL@tcp:[HOST:]PORT or SERIAL@pty:LINK, serial of 8 digits")
         rest = found["rest"]
         if found["kind"] == "pty":
             return cls(found["serial"], "pty", link=Path(rest) if rest else None)

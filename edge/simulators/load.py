@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from edge.simulators.excerpt import HEADER, QUARTER, CurveError
+from edge.simulators.excerpt import HEADER, QUARTER, WEEKS, CurveError
 
 CURVE_FILE: Final = Path(__file__).with_name("data") / "steel_works_26_weeks.csv"
 CURVE_STEP: Final = 900  # seconds
@@ -94,48 +94,30 @@ class LoadReplay:
     ``utc_offset`` the seconds the meter's wall clock is ahead of UTC; ``variation`` gives one meter further loads.
     """
 
-    def __init__(
-        self,
-        serial: str,
-        step: int = CURVE_STEP,
-        utc_offset: int = -10800,
-        variation: int = 0,
-        curve: Curve | None = None,
-    ) -> None:
+    def __init__(self, serial: str, step: int = CURVE_STEP, utc_offset: int = -10800, variation: int = 0) -> None:
         if step < 60 or 86400 % step or (CURVE_STEP % step and step % CURVE_STEP):
             raise ValueError(f"interval of {step} s: it must divide a day, and {CURVE_STEP} s or be a multiple of it")
-        columns = curve or shipped_curve()
         self.step = step
         self.utc_offset = utc_offset
         seed = zlib.crc32(f"{serial}/{variation}".encode())
-        weeks = len(columns[0]) * CURVE_STEP // WEEK
-        fine = [_resample(column, step) for column in columns]
-        smallest = -(-max(map(max, fine)) // MAX_PULSES)  # fewest units a pulse may hold
-        #: whole weeks by which this meter's curve is shifted
-        self.shift = seed % weeks
+        smallest = _smallest_divisor(step)
         #: units of 0.01 kWh in one pulse
         self.divisor = smallest + (seed >> 8) % (smallest + 2)
         worth = _SIZES[(seed >> 16) % len(_SIZES)] * self.divisor / 100
         #: kWh (kvarh) a pulse is worth
         self.constant = (worth.numerator, worth.denominator)
-        self._cycle = tuple(self._pulses(column) for column in fine)
-
-    def _pulses(self, units: Sequence[int]) -> "array[int]":
-        """Count whole pulses; what is left of a pulse is carried into the next interval, as in a meter."""
-        counts, total = array("H"), 0
-        for value in units:
-            before, total = total // self.divisor, total + value
-            counts.append(total // self.divisor - before)
-        turn = self.shift * WEEK // self.step
-        return counts[turn:] + counts[:turn]
+        #: whole weeks by which this meter's curve is shifted
+        self.shift = seed % WEEKS
+        self._turn = self.shift * WEEK // step
+        self._length = WEEKS * WEEK // step
 
     def cycle(self, channel: int) -> "array[int]":
-        """Pulses of one whole cycle, from the wall-clock instant :data:`ANCHOR`; it repeats for ever."""
-        return self._cycle[channel]
+        """Pulses of one whole cycle of the curve, from a Monday midnight on; shared by meters, not to be changed."""
+        return pulses(channel, self.step, self.divisor)
 
     def index(self, local: int) -> int:
         """Place in :meth:`cycle` of the interval that holds the wall-clock instant ``local``."""
-        return (local - ANCHOR) // self.step % len(self._cycle[0])
+        return ((local - ANCHOR) // self.step + self._turn) % self._length
 
     def value(self, channel: int, start: int) -> int:
         """Pulses of the interval that starts at ``start`` (UTC seconds, on the meter's grid)."""
@@ -143,7 +125,23 @@ class LoadReplay:
         if local % self.step:
             when = datetime.fromtimestamp(start, UTC)
             raise ValueError(f"{when:%Y-%m-%d %H:%M:%S} UTC is no interval start of {timedelta(seconds=self.step)}")
-        return self._cycle[channel][self.index(local)]
+        return self.cycle(channel)[self.index(local)]
+
+
+@cache
+def pulses(channel: int, step: int, divisor: int) -> "array[int]":
+    """Count whole pulses of ``divisor`` units; the rest of a pulse is carried into the next interval, as in a meter."""
+    counts, total = array("H"), 0
+    for value in _resample(shipped_curve()[channel], step):
+        before, total = total // divisor, total + value
+        counts.append(total // divisor - before)
+    return counts
+
+
+@cache
+def _smallest_divisor(step: int) -> int:
+    """Fewest units a pulse may hold for every interval to fit 12 bits."""
+    return -(-max(max(_resample(column, step)) for column in shipped_curve()) // MAX_PULSES)
 
 
 def _resample(column: "array[int]", step: int) -> Sequence[int]:

@@ -10,11 +10,12 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from math import isqrt
 from typing import Final, NamedTuple
 
 from edge.simulators.abnt.posts import DAY, PostTable
-from edge.simulators.load import Channel, LoadReplay
+from edge.simulators.load import Channel, LoadReplay, pulses
 from shared.quantities import Post
 
 _POSTS: Final = max(Post) + 1
@@ -24,9 +25,10 @@ CAPACITIVE_HOURS: Final = (0, 6)
 
 
 class Series(NamedTuple):
-    """One counted quantity: pulses of one cycle beginning at the replay's anchor, which repeats."""
+    """One counted quantity: pulses of one cycle, which repeats; ``replay`` knows the place of an instant in it."""
 
     cycle: "array[int]"
+    replay: LoadReplay
     recorded: bool  # in the profile, or only in registers
 
 
@@ -87,11 +89,10 @@ class Measurement:
         automatic: tuple[int, int] | None = None,
     ) -> None:
         self.step = replays[0].step
-        self._replay = replays[0]
         self._posts = posts
-        self.series = [Series(r.cycle(c), recorded=True) for r in replays for c in Channel]
+        self.series = [Series(r.cycle(c), r, recorded=True) for r in replays for c in Channel]
         self.channels = len(self.series)
-        self.series.append(Series(_excess(replays[0]), recorded=False))
+        self.series.append(Series(_excess(self.step, replays[0].divisor), replays[0], recorded=False))
         self.totals = [Totals() for _ in self.series]
         self.closed_totals = [Totals() for _ in self.series]
         self.capacity = capacity
@@ -183,11 +184,10 @@ class Measurement:
         while self.position < to:
             start = self.position - self.position % self.step
             until = min(to, start + self.step)
-            place = self._replay.index(start)
             post = self._posts.run(self.open)[0]
             for i, series in enumerate(self.series):
-                pulses = series.cycle[place]
-                part = pulses * (until - start) // self.step - pulses * (self.position - start) // self.step
+                whole = series.cycle[series.replay.index(start)]
+                part = whole * (until - start) // self.step - whole * (self.position - start) // self.step
                 self._gained[i] += part
                 self.totals[i].add(post, part)
             self.position = until
@@ -208,10 +208,10 @@ class Measurement:
         while self.open < until:
             post, end = self._posts.run(self.open)
             end = min(end, until)
-            first = self._replay.index(self.open)
-            last = first + (end - self.open) // self.step
+            count = (end - self.open) // self.step
             for i, (series, totals) in enumerate(zip(self.series, self.totals, strict=True)):
-                run = series.cycle[first:last]  # a cycle begins and ends at midnight: no run crosses its end
+                first = series.replay.index(self.open)
+                run = series.cycle[first : first + count]  # a cycle begins and ends at midnight: no run crosses its end
                 totals.add(post, sum(run))
                 highest = max(run)
                 totals.close(post, highest, self.open + (run.index(highest) + 1) * self.step)
@@ -256,19 +256,21 @@ class Measurement:
 
     def power(self, channel: int) -> int:
         """Pulses per interval at the present load."""
-        return self.series[channel].cycle[self._replay.index(self.position)]
+        series = self.series[channel]
+        return series.cycle[series.replay.index(self.position)]
 
 
-def _excess(replay: LoadReplay) -> "array[int]":
+@cache
+def _excess(step: int, divisor: int) -> "array[int]":
     """Excess reactive energy in pulses of the active channel: energy at the reference power factor, less the energy.
 
     Judged per interval; the rules name the hour, which simulated registers need not.
     """
     out = array("H")
     first, end = (hour * 3600 for hour in CAPACITIVE_HOURS)
-    for i, active in enumerate(replay.cycle(Channel.ACTIVE)):
-        capacitive = first <= i * replay.step % DAY < end
-        reactive = replay.cycle(Channel.CAPACITIVE if capacitive else Channel.INDUCTIVE)[i]
-        apparent = isqrt((active * active + reactive * reactive) * REFERENCE_POWER_FACTOR**2) // 100
-        out.append(max(0, apparent - active))
+    active, inductive, capacitive = (pulses(channel, step, divisor) for channel in Channel)
+    for i, real in enumerate(active):
+        reactive = (capacitive if first <= i * step % DAY < end else inductive)[i]
+        apparent = isqrt((real * real + reactive * reactive) * REFERENCE_POWER_FACTOR**2) // 100
+        out.append(max(0, apparent - real))
     return out

@@ -11,7 +11,7 @@ from edge.simulators.abnt.clock import MeterClock
 from edge.simulators.abnt.measurement import Measurement, Outage
 from edge.simulators.abnt.posts import PostTable
 from edge.simulators.abnt.setup import MeterSetup
-from edge.simulators.load import Channel, Curve, LoadReplay
+from edge.simulators.load import Channel, LoadReplay
 
 LOG_SIZE: Final = 16
 OUTAGE_RECORDS: Final = 20
@@ -46,12 +46,10 @@ class Meter:
     mute and counts nothing.
     """
 
-    def __init__(self, setup: MeterSetup, clock: MeterClock | None = None, curve: Curve | None = None) -> None:
+    def __init__(self, setup: MeterSetup, clock: MeterClock | None = None) -> None:
         self.setup = setup
         self.clock = clock or MeterClock()
-        self.replays = [
-            LoadReplay(setup.serial, setup.step, setup.utc_offset, group, curve) for group in range(setup.groups)
-        ]
+        self.replays = [LoadReplay(setup.serial, setup.step, setup.utc_offset, g) for g in range(setup.groups)]
         self.seed = zlib.crc32(setup.serial.encode())
         self.group = 0
         self.occurrence: tuple[int, int] | None = None

@@ -30,7 +30,7 @@ class PostPlan:
 
     peak: tuple[time, ...] = (time(18, 0),)
     off_peak: tuple[time, ...] = (time(6, 0), time(21, 0))
-    reserved: tuple[time, ...] = (time(0, 0), time(21, 30))
+    reserved: tuple[time, ...] = (time(0, 0), time(22, 0))
     intermediate: tuple[time, ...] = ()
     saturday: Rule = Rule.OFF_PEAK_ONLY
     sunday: Rule = Rule.OFF_PEAK_ONLY

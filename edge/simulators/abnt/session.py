@@ -276,8 +276,6 @@ class MeterSession:
             return (Variant.ADDRESSED,)
         if self.setup.variant is not None:
             return (self.setup.variant,)
-        if self._directional:
-            return (Variant.DIRECTIONAL,)
         if self._buffer[0] == ADDRESS_MARK:
             return Variant.PLAIN, Variant.DIRECTIONAL, Variant.ADDRESSED
         if self._buffer[0] == HEADER[0] and self._buffer[1:2] in (b"", HEADER[1:]):
@@ -293,6 +291,8 @@ class MeterSession:
             try:
                 command = Command.from_bytes(bytes(self._buffer[:size]), variant)
             except FrameError:
+                continue
+            if command.code in _NO_START:  # 64 octets of 00 have the CRC 0000
                 continue
             del self._buffer[:size]
             self._obey(command, variant, actions, now)
@@ -316,6 +316,8 @@ class MeterSession:
         self.state, self.deadline = State.REPEAT, now + self.setup.answer_limit
 
     def _obey(self, command: Command, variant: Variant, actions: list[Action], now: float) -> None:
+        if variant is not Variant.DIRECTIONAL:
+            self._directional = False  # the FF before was noise
         address = command.address if variant is Variant.ADDRESSED else next(iter(self._answerers))
         answerer = self._answerers.get(address or "")
         if answerer is None or not answerer.meter.powered:  # for another meter
