@@ -1,11 +1,30 @@
 """The OpenAPI document, /api/v1/openapi.json and .yaml. No renderer: those load scripts from other hosts."""
 
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
+from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
-from litestar.openapi.spec import Components, Contact, License, SecurityScheme, Tag
+from litestar.openapi.spec import (
+    Components,
+    Contact,
+    License,
+    OpenAPI,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    Operation,
+    Reference,
+    Schema,
+    SecurityScheme,
+    Tag,
+)
+from litestar.openapi.spec.enums import OpenAPIType
 from litestar.router import Router
+from litestar.routes import BaseRoute
+from litestar.types import ControllerRouterHandler
+
+from central.api.problems import MEDIA_TYPE
 
 PATH: Final = "/api/v1"
 
@@ -19,6 +38,13 @@ Missing is `null`, never zero. **Intervals** are named by their *start* and cove
 **Lists** come in pages: follow `next` (also as a `Link` header) until it is `null`.
 **Errors** are `application/problem+json` (RFC 9457) with `errors` naming each wrong place.
 """
+
+
+class _Documents(Router):
+    """Router of the document without the framework's catch-all, which would answer for all unknown addresses."""
+
+    def register(self, value: ControllerRouterHandler) -> list[BaseRoute]:
+        return [] if "/{path:str}" in getattr(value, "paths", ()) else super().register(value)
 
 
 def openapi_config() -> OpenAPIConfig:
@@ -43,6 +69,51 @@ def openapi_config() -> OpenAPIConfig:
             Tag(name="account", description="Who is asking, and API keys"),
         ],
         use_handler_docstrings=True,
+        operation_id_creator=_operation_id,
         render_plugins=[JsonRenderPlugin(), YamlRenderPlugin()],
-        openapi_router=Router(path=PATH, route_handlers=[], opt={"public": True}),
+        openapi_router=_Documents(path=PATH, route_handlers=[], opt={"public": True}, include_in_schema=False),
     )
+
+
+def complete(document: OpenAPI, other_media: Mapping[str, Sequence[str]]) -> None:
+    """Say what the framework cannot know: errors are problems, and which operations answer in other media types too."""
+    schemas = document.components.schemas
+    schemas["Fault"] = Schema(
+        type=OpenAPIType.OBJECT,
+        properties={name: Schema(type=OpenAPIType.STRING) for name in ("path", "message", "nearest")},
+        required=["path", "message"],
+    )
+    texts = ("type", "title", "detail", "instance")
+    schemas["Problem"] = Schema(
+        type=OpenAPIType.OBJECT,
+        description="RFC 9457",
+        properties={
+            **{name: Schema(type=OpenAPIType.STRING) for name in texts},
+            "status": Schema(type=OpenAPIType.INTEGER),
+            "errors": Schema(type=OpenAPIType.ARRAY, items=Reference(ref="#/components/schemas/Fault")),
+        },
+        required=["title", "status", "detail"],
+    )
+    problem = OpenAPIResponse(
+        description="The request was refused; the body says why",
+        content={MEDIA_TYPE: OpenAPIMediaType(schema=Reference(ref="#/components/schemas/Problem"))},
+    )
+    for item in (document.paths or {}).values():
+        for method in ("get", "put", "post", "patch", "delete"):
+            operation: Operation | None = getattr(item, method)
+            if operation is None or operation.responses is None:
+                continue
+            operation.responses.pop("400", None)
+            operation.responses["default"] = problem
+            for media in other_media.get(operation.operation_id or "", ()):
+                _add_media(operation, media)
+
+
+def _add_media(operation: Operation, media: str) -> None:
+    answer = (operation.responses or {}).get("200")
+    if isinstance(answer, OpenAPIResponse) and answer.content is not None:
+        answer.content.setdefault(media, OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING)))
+
+
+def _operation_id(handler: HTTPRouteHandler, _method: Any, _path: Any) -> str:
+    return handler.handler_name

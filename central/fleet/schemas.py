@@ -8,7 +8,7 @@ from msgspec import Meta
 from central.api.query import instant_text, optional_text
 from central.api.schemas import Input, InstantIn, Output, seconds
 from central.fleet.models import GatewayHealth, ModuleHealth
-from central.fleet.service import DEFAULT_LIFETIME, MAX_LIFETIME, CommandView
+from central.fleet.service import DEFAULT_LIFETIME, MAX_LIFETIME, READ_KINDS, CommandView
 from central.registry.service import GatewayView
 from shared.wire import Action, ApplyConfig, CloseBill, LineState, MeterState, ReadNow, ReadRange, SetClock
 
@@ -157,7 +157,9 @@ class ReadNowIn(Input, tag="read_now", tag_field="kind"):
     """Read these kinds of one meter now: registers, profile, instantaneous, events."""
 
     meter: WireKey
-    kinds: Annotated[list[str], Meta(min_length=1, max_length=8)] = ["registers", "profile", "instantaneous", "events"]
+    kinds: Annotated[list[str], Meta(min_length=1, max_length=8)] = msgspec.field(
+        default_factory=lambda: list(READ_KINDS)
+    )
     lifetime: Lifetime = DEFAULT_LIFETIME
 
     def action(self) -> Action:

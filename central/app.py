@@ -1,0 +1,102 @@
+"""The web process: pages, API, health and metrics around one database. ``create_app`` starts nothing by itself."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+from urllib.parse import quote
+
+import structlog
+from litestar import Litestar, Request, Response, Router
+from litestar.config.compression import CompressionConfig
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.response import Redirect
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from central.accounts.guards import GUARDS, SAFE, Identify, provide_principal
+from central.accounts.service import LoginGate
+from central.accounts.setup import Setup
+from central.api import problems
+from central.api.observe import Observe, add_headers, healthz, metrics
+from central.api.openapi import complete, openapi_config
+from central.api.routes import api_router
+from central.metering.controllers import PROFILE_TYPES
+from central.settings import Settings
+from central.store.engine import Database, open_database
+from central.store.migrate import require_current
+from central.web import error_page, web_routes
+
+_log = structlog.get_logger("central.web")
+
+#: The largest honest request is a gateway's configuration (200 kB) or an imported sheet.
+MAX_BODY_BYTES: Final = 8 << 20
+
+
+def create_app(settings: Settings) -> Litestar:
+    """Build the application from checked settings; the database is opened at start-up and closed at the end."""
+    database = open_database(settings)
+    state = State({"settings": settings, "database": database, "gate": LoginGate(), "setup": Setup()})
+    app = Litestar(
+        route_handlers=[healthz, metrics, api_router(), Router("/", route_handlers=web_routes(), include_in_schema=False)],
+        lifespan=[_lifespan],
+        state=state,
+        dependencies={"db": Provide(_provide_db), "principal": Provide(provide_principal)},
+        middleware=[Observe(), Identify(database)],
+        guards=list(GUARDS),
+        before_send=[add_headers],
+        exception_handlers={Exception: answer_error},
+        compression_config=CompressionConfig(backend="gzip", gzip_compress_level=5, exclude_opt_key="no_compression"),
+        openapi_config=openapi_config(),
+        request_max_body_size=MAX_BODY_BYTES,
+        logging_config=None,
+    )
+    complete(app.openapi_schema, {"get_profile": PROFILE_TYPES})
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: Litestar) -> AsyncIterator[None]:
+    """Say how to make the first administrator while there is none; close the database at the end."""
+    database: Database = app.state.database
+    try:
+        await require_current(database)
+        code = await app.state.setup.prepare(database)
+        if code:
+            _log.warning("no user yet: open /setup and enter this code once", code=code)
+        yield
+    finally:
+        await database.close()
+
+
+async def _provide_db(request: Request[Any, Any, Any]) -> AsyncIterator[AsyncSession]:
+    """Dependency ``db``: read-only for safe methods, else committed when the handler ends well."""
+    database: Database = request.app.state.database
+    async with database.read() if request.method in SAFE else database.write() as session:
+        yield session
+
+
+def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """Turn any exception into an answer: problem+json for the API, a page or the login for people."""
+    answer, ours = problems.describe(error)
+    if ours:
+        _log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
+    if request.url.path.startswith("/api/") or not _wants_page(request):
+        return problems.response(request, answer)
+    if answer.status == 401:
+        return _to_login(request)
+    page: Response[Any] = error_page(request, answer.status, answer.detail)
+    page.headers.update(answer.headers or {})
+    return page
+
+
+def _wants_page(request: Request[Any, Any, Any]) -> bool:
+    return "text/html" in request.headers.get("accept", "") or "hx-request" in request.headers
+
+
+def _to_login(request: Request[Any, Any, Any]) -> Response[Any]:
+    """Send a stranger to the login and, after it, back to the page that was asked for."""
+    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    target = f"/login?next={quote(path)}" if request.method == "GET" and path != "/" else "/login"
+    if "hx-request" in request.headers:
+        return Response(None, status_code=204, headers={"HX-Redirect": "/login"})
+    return Redirect(target, status_code=303)

@@ -1,0 +1,26 @@
+"""The application over SQLite and PostgreSQL, with two tenants that have the same things."""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest_asyncio
+from litestar.testing import AsyncTestClient
+
+from central.store.engine import Database
+from tests.central.world import Side, make_side, running
+
+
+@pytest_asyncio.fixture
+async def ours(database: Database) -> Side:
+    return await make_side(database, "ours")
+
+
+@pytest_asyncio.fixture
+async def theirs(database: Database, ours: Side) -> Side:
+    return await make_side(database, "theirs")
+
+
+@pytest_asyncio.fixture
+async def client(database: Database, database_url: str, ours: Side) -> AsyncIterator[AsyncTestClient[Any]]:
+    async with running(database_url) as client:
+        yield client

@@ -1,0 +1,195 @@
+"""Two tenants with everything a request can ask for, and a client of the whole application."""
+
+import time
+from array import array
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+from litestar.testing import AsyncTestClient
+
+from central.accounts import keys
+from central.accounts.models import Tenant, User
+from central.accounts.principal import Principal
+from central.accounts.sessions import NewSession, open_session
+from central.app import create_app
+from central.fleet.models import GatewayHealth, ModuleHealth
+from central.fleet.service import enqueue
+from central.metering.models import Event, ProfileDay, RegisterSet, Snapshot
+from central.registry.models import (
+    CommunicationModule,
+    Customer,
+    CustomerGroup,
+    Gateway,
+    Installation,
+    Lot,
+    Meter,
+    MeteringPoint,
+    MeterModel,
+)
+from central.settings import DatabaseSettings, Settings
+from central.store.engine import Database
+from ext.profile import pack
+from shared.intervals import day_range
+from shared.quality import Quality
+from shared.quantities import ACTIVE_PROFILE
+from shared.wire import GatewayTelemetry, InstantSnapshot, ReadNow, RegisterValue, encode
+
+ZONE = "America/Sao_Paulo"
+DAY = date(2026, 3, 10)
+#: Raw counts of the one stored day: interval 5 is missing, 6 is estimated.
+COUNTS = [i * 7 for i in range(96)]
+MISSING_AT, ESTIMATED_AT = 5, 6
+NUM, DEN, RATIO = 1, 1000, 40
+START = day_range(DAY, ZoneInfo(ZONE)).start
+
+
+@dataclass
+class Side:
+    """One tenant: keys and sessions to come in with, and names of what it has."""
+
+    tenant: Tenant
+    admin: User
+    viewer: User
+    write_key: str = ""
+    read_key: str = ""
+    session: NewSession = field(default_factory=lambda: NewSession("", "", 0))
+    viewer_session: NewSession = field(default_factory=lambda: NewSession("", "", 0))
+    ids: dict[str, Any] = field(default_factory=dict)
+
+
+def bearer(key: str) -> dict[str, str]:
+    """Headers of a program."""
+    return {"Authorization": f"Bearer {key}"}
+
+
+def person(session: NewSession) -> dict[str, str]:
+    """Headers of a browser that sends unsafe requests."""
+    return {"Cookie": f"mg_session={session.token}", "X-CSRF-Token": session.csrf}
+
+
+@asynccontextmanager
+async def running(database_url: str, **settings: Any) -> AsyncIterator[AsyncTestClient[Any]]:
+    """The application with its lifespan, over one database."""
+    app = create_app(Settings(database=DatabaseSettings(url=database_url), **settings))
+    async with AsyncTestClient(app, raise_server_exceptions=False) as client:
+        yield client
+
+
+async def make_side(database: Database, name: str) -> Side:
+    """Enter a tenant with users, keys, sessions, registry and readings; object keys are the same in every tenant."""
+    now = int(time.time())
+    async with database.write() as db:
+        tenant = Tenant(key=name, name=name.title(), zone=ZONE)
+        db.add(tenant)
+        await db.flush()
+        users = []
+        for role in ("admin", "viewer"):
+            user = User(
+                tenant_id=tenant.id,
+                login=f"{role}@{name}",
+                name=role,
+                password_hash="",
+                is_admin=role == "admin",
+                created_at=now,
+            )
+            db.add(user)
+            users.append(user)
+        await db.flush()
+        for user in users:
+            await db.refresh(user)
+        side = Side(tenant, *users)
+        who = Principal.of_session(side.admin, "", b"")
+        _, side.write_key = await keys.create_key(db, who, "writes", can_write=True, expires_at=None, now=now)
+        _, side.read_key = await keys.create_key(db, who, "reads", can_write=False, expires_at=None, now=now)
+        side.session = await open_session(db, side.admin, "127.0.0.1", "test", now)
+        side.viewer_session = await open_session(db, side.viewer, "127.0.0.1", "test", now)
+        await _fill(db, side, now)
+    return side
+
+
+async def _fill(db: Any, side: Side, now: int) -> None:
+    tenant, at = side.tenant.id, {"created_at": now}
+    gateway = Gateway(tenant_id=tenant, key="gw-1", name="Substation", **at)
+    model = MeterModel(tenant_id=tenant, key="m300", name="M 300", maker="Maker", protocol="abnt")
+    group = CustomerGroup(tenant_id=tenant, name="Industry")
+    lot = Lot(tenant_id=tenant, key="lot-1", name="First", reading_day=5)
+    db.add_all([gateway, model, group, lot])
+    await db.flush()
+    module = CommunicationModule(tenant_id=tenant, key="mod-1", name="Modem", gateway_id=gateway.id, **at)
+    customer = Customer(
+        tenant_id=tenant, external_key="c-1", name="Açougue São João", group_id=group.id, lot_id=lot.id, **at
+    )
+    db.add_all([module, customer])
+    await db.flush()
+    point = MeteringPoint(tenant_id=tenant, key="p-1", name="Main", customer_id=customer.id, address="Rua A", **at)
+    meter = Meter(
+        tenant_id=tenant, key="meter-1", serial="12345678", name="", model_id=model.id, gateway_id=gateway.id,
+        multiplier_num=RATIO, multiplier_den=1, **at,
+    )  # fmt: skip
+    db.add_all([point, meter])
+    await db.flush()
+    installation = Installation(
+        tenant_id=tenant, meter_id=meter.id, point_id=point.id, module_id=module.id, starts_at=START - 86400
+    )
+    db.add(installation)
+    await _readings(db, tenant, gateway, module, meter, now)
+    key = await keys.create_key(
+        db, Principal.of_session(side.admin, "", b""), "spare", can_write=False, expires_at=None, now=now
+    )
+    command = await enqueue(db, tenant, gateway, ReadNow(meter.key, ["registers"]), by="test", now=now)
+    await db.flush()
+    side.ids = {
+        "group": group.id, "installation": installation.id, "key": key[0].id, "command": command.id,
+        "meter": meter.id, "gateway": gateway.id,
+    }  # fmt: skip
+
+
+async def _readings(
+    db: Any, tenant: int, gateway: Gateway, module: CommunicationModule, meter: Meter, now: int
+) -> None:
+    flags = array("H", [0] * 96)
+    flags[MISSING_AT], flags[ESTIMATED_AT] = int(Quality.MISSING), int(Quality.ESTIMATED)
+    db.add(
+        ProfileDay(
+            tenant_id=tenant, meter_id=meter.id, channel=ACTIVE_PROFILE.code, day=(DAY - date(1970, 1, 1)).days,
+            start=START, step=900, count=96, num=NUM, den=DEN, held=95, flags=int(Quality.MISSING | Quality.ESTIMATED),
+            total=sum(COUNTS) - COUNTS[MISSING_AT], version=1, changed_at=now,
+            data=pack(array("q", COUNTS), flags, 900),
+        )
+    )  # fmt: skip
+    values = [RegisterValue("1.8.0", 123456, 1, 1000), RegisterValue("1.6.1", 77, 1, 10, at=START + 900)]
+    for index in range(3):
+        db.add(
+            RegisterSet(
+                tenant_id=tenant, meter_id=meter.id, at=START + index * 3600, read_at=START + index * 3600 + 5,
+                period=index // 2, resets=4, reset_at=START - 86400, digest=index, data=msgspec.msgpack.encode(values),
+            )
+        )  # fmt: skip
+        db.add(
+            Event(
+                tenant_id=tenant, meter_id=meter.id, at=START + index, kind="outage", until=START + index + 60,
+                detail='{"phase": "A"}', received_at=now,
+            )
+        )  # fmt: skip
+        snapshot = InstantSnapshot(
+            meter.key, now - 60 * index, ["32.7.0", "52.7.0"], array("f", [127.5, float("nan")]).tobytes()
+        )
+        db.add(Snapshot(tenant_id=tenant, meter_id=meter.id, at=snapshot.at, data=encode(snapshot)))
+        telemetry = GatewayTelemetry(now - 60 * index, 5, 1 << 20, 1 << 30, 1 << 30, 0.5, index, 4096)
+        db.add(
+            GatewayHealth(
+                tenant_id=tenant, gateway_id=gateway.id, at=telemetry.at, spool_rows=index, rss_bytes=1 << 20,
+                clock_offset_ms=1.5, data=encode(telemetry),
+            )
+        )  # fmt: skip
+        db.add(
+            ModuleHealth(
+                tenant_id=tenant, module_id=module.id, at=telemetry.at, temperature=41.5, signal_dbm=-71.0,
+                signal_percent=None,
+            )
+        )  # fmt: skip
