@@ -1,4 +1,4 @@
-"""Turn ``package-lock.json`` into ``static/vendor``: npm in a scratch folder, then exactly the files that pages load."""
+"""Turn ``package-lock.json`` into ``static/vendor``: npm in a scratch folder, then the files that pages load."""
 
 import hashlib
 import importlib.util
@@ -14,6 +14,7 @@ _HERE: Final = Path(__file__).parent
 VENDOR: Final = _HERE.parent / "static" / "vendor"
 _STAMP: Final = ".stamp"
 _NPM_TIMEOUT: Final = 600
+_MAP_COMMENT: Final = re.compile(r"^(//|/\*)[#@] sourceMappingURL=.*$", re.MULTILINE)
 
 #: Path below ``node_modules`` -> name in ``static/vendor``.
 FILES: Final = {

@@ -1,0 +1,81 @@
+"""Keep the catalogues in step with the source: ``python -m central.web.catalogues`` extracts and updates every ``.po``."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from babel.messages.catalog import Catalog
+from babel.messages.extract import extract_from_dir
+from babel.messages.pofile import read_po, write_po
+
+from central.web.i18n import LANGUAGES, LOCALE_FOLDER
+from shared.quantities import MEASURANDS, POST_LABELS, PROCESS_LABELS
+
+_WEB: Final = Path(__file__).parent
+_METHODS: Final = [("**.py", "python"), ("templates/**.html", "jinja2")]
+_KEYWORDS: Final = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2)}
+
+
+def extract() -> Catalog:
+    """Every message of pages and code, and the labels that stand as data in ``shared.quantities``."""
+    catalogue = Catalog(project="Metergate", version="", copyright_holder="", charset="utf-8")
+    found = extract_from_dir(_WEB, _METHODS, {"**.html": {"newstyle_gettext": "true"}}, _KEYWORDS)
+    for file, _line, message, comments, context in found:
+        catalogue.add(message, None, [(Path(file).as_posix(), 0)], auto_comments=comments, context=context)
+    for label in _labels():
+        catalogue.add(label, None, [("shared/quantities.py", 0)])
+    return catalogue
+
+
+def path(code: str) -> Path:
+    """The catalogue of a language."""
+    return LOCALE_FOLDER / code / "LC_MESSAGES" / "metergate.po"
+
+
+def read(code: str) -> Catalog:
+    with path(code).open("rb") as source:
+        return read_po(source, locale=code)
+
+
+def update(code: str, template: Catalog) -> Catalog:
+    """Bring one catalogue in step and write it; what is new in it has no translation yet."""
+    catalogue = read(code) if path(code).is_file() else Catalog(locale=code)
+    catalogue.update(template, no_fuzzy_matching=True)
+    catalogue.obsolete.clear()
+    if code == "en":  # the source strings are English
+        for message in catalogue:
+            if (message.id and not message.string) or (message.pluralizable and not any(message.string)):
+                message.string = message.id if message.pluralizable else str(message.id)
+    path(code).parent.mkdir(parents=True, exist_ok=True)
+    with path(code).open("wb") as target:
+        write_po(target, catalogue, width=120, omit_header=False, include_lineno=False, sort_output=True)
+    return catalogue
+
+
+def untranslated(catalogue: Catalog) -> list[str]:
+    """Messages of a catalogue that have no translation, or a doubtful one."""
+    wanting = []
+    for message in catalogue:
+        forms = message.string if isinstance(message.string, list | tuple) else [message.string]
+        if message.id and (message.fuzzy or not all(forms) or len(forms) < (message.pluralizable * catalogue.num_plurals)):
+            wanting.append(str(message.id))
+    return wanting
+
+
+def _labels() -> Iterator[str]:
+    words = [measurand.label for measurand in MEASURANDS.values()]
+    yield from dict.fromkeys([*words, *POST_LABELS.values(), *PROCESS_LABELS.values()])
+
+
+def main() -> int:
+    template, wanting = extract(), 0
+    for code in LANGUAGES:
+        for message in untranslated(update(code, template)):
+            wanting += 1
+            sys.stdout.write(f"{code}: no translation of {message!r}\n")
+    return 1 if wanting else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

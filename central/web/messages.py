@@ -1,0 +1,37 @@
+"""Refusals of services in the reader's language. What is not known here is shown as the service put it."""
+
+from central.accounts.errors import (
+    AccountConflict,
+    AccountError,
+    LoginRefused,
+    LoginThrottled,
+    PasswordRefused,
+    SetupRefused,
+)
+from central.accounts.passwords import MAX_LENGTH, MIN_LENGTH
+from central.web.i18n import gettext
+
+
+def account_problem(error: AccountError) -> str:
+    """Say why somebody may not come in, or a password cannot be taken."""
+    match error:
+        case LoginThrottled():
+            return gettext("Too many failed attempts. Try again in %(seconds)s s.") % {"seconds": error.retry_after}
+        case LoginRefused():
+            return gettext("Login name or password is wrong.")
+        case SetupRefused():
+            return gettext("The setup code is wrong or was used already. It stands in the server's log of its last start.")
+        case PasswordRefused():
+            return password_rule()
+        case AccountConflict():
+            return gettext("This login name is taken.")
+        case _:
+            return gettext("This login name cannot be used: 2 to 100 characters without spaces.")
+
+
+def password_rule() -> str:
+    """What a new password must be."""
+    return gettext(
+        "The password was not accepted: it needs %(low)s to %(high)s characters, not too many the same, and must not be"
+        " the login name; the current one has to be right."
+    ) % {"low": MIN_LENGTH, "high": MAX_LENGTH}

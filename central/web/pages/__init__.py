@@ -1,0 +1,1 @@
+"""Handlers of the pages: parse, ask a service, render."""

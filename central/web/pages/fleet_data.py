@@ -1,0 +1,91 @@
+"""Data of the overview's and the gateways' charts."""
+
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from litestar import get
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from central.accounts.principal import Principal
+from central.fleet import service as fleet
+from central.metering.overview import FleetDay, fleet_days
+from central.registry import service as registry
+from central.web.i18n import current, gettext
+from shared.intervals import local_date
+from shared.intervals import zone as zone_of
+
+_DAYS: Final = 30
+_HEALTH_DAYS: Final = 3
+_MOST_POINTS: Final = 800
+
+
+@get("/data/fleet/consumption")
+async def fleet_consumption(db: AsyncSession, principal: Principal) -> dict[str, Any]:
+    """Active energy of all meters per day."""
+    days = await _days(db, principal)
+    if not any(day.energy for day in days):
+        return {"empty": gettext("No consumption yet: it appears with the first load profile.")}
+    values = [float(day.energy) for day in days]
+    return {**_labels(days), "unit": "kWh", "series": [{"name": gettext("Active energy"), "colour": "post-0", "values": values}]}
+
+
+@get("/data/fleet/availability")
+async def fleet_availability(db: AsyncSession, principal: Principal) -> dict[str, Any]:
+    """Share of intervals held per day, all meters."""
+    days = await _days(db, principal)
+    if not any(day.expected for day in days):
+        return {"empty": gettext("No meters yet.")}
+    values = [round(day.share * 100, 2) if day.share is not None else None for day in days]
+    return {
+        **_labels(days), "unit": "%", "series": [{"name": gettext("Availability"), "colour": "a4", "values": values}]
+    }  # fmt: skip
+
+
+@get("/data/gateways/{key:str}/health")
+async def gateway_health(db: AsyncSession, principal: Principal, key: str) -> dict[str, Any]:
+    """Spool depth of the last days."""
+    rows = await _health(db, principal, key)
+    if not rows:
+        return {"empty": gettext("The gateway has told nothing in the last days.")}
+    return {"zero": True, "series": [_series(rows, gettext("Spool rows"), "line-1", "", "spool_rows")]}
+
+
+@get("/data/gateways/{key:str}/clock")
+async def gateway_clock(db: AsyncSession, principal: Principal, key: str) -> dict[str, Any]:
+    """Memory and clock offset of the last days."""
+    rows = await _health(db, principal, key)
+    if not rows:
+        return {"empty": gettext("The gateway has told nothing in the last days.")}
+    memory = _series(rows, gettext("Memory"), "line-3", "MiB", "rss_bytes", 1 / 2**20)
+    return {"zero": True, "series": [memory, _series(rows, gettext("Clock offset"), "line-2", "ms", "clock_offset_ms")]}
+
+
+async def _health(db: AsyncSession, principal: Principal, key: str) -> Sequence[Any]:
+    view = await registry.get_gateway(db, principal.tenant_id, key)
+    now = int(time.time())
+    rows = await fleet.health(db, principal.tenant_id, view.gateway.id, now - _HEALTH_DAYS * 86400, now + 1)
+    return rows[:: max(1, len(rows) // _MOST_POINTS)]
+
+
+def _series(rows: Sequence[Any], name: str, colour: str, unit: str, field: str, factor: float = 1) -> dict[str, Any]:
+    points = [
+        [row.at * 1000, None if (value := getattr(row, field)) is None else round(value * factor, 2)] for row in rows
+    ]
+    return {"name": name, "colour": colour, "unit": unit, "points": points}
+
+
+async def _days(db: AsyncSession, principal: Principal) -> Sequence[FleetDay]:
+    now = int(time.time())
+    today = local_date(now, zone_of(principal.zone))
+    first = today - timedelta(days=_DAYS - 1)
+    return await fleet_days(db, principal.tenant_id, principal.zone, first, today, now)
+
+
+def _labels(days: Sequence[FleetDay]) -> dict[str, Any]:
+    return {
+        "labels": [f"{day.day:%d/%m}" for day in days],
+        "tips": [current().day(day.day, "full") for day in days],
+        "partial": [False] * (len(days) - 1) + [True],
+    }

@@ -1,0 +1,110 @@
+"""Gateways: the list, and one of them with its lines, meters, spool, configuration and commands."""
+
+from typing import Any
+
+from litestar import get
+from litestar.response import Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from central.accounts.principal import Principal
+from central.fleet import service as fleet
+from central.registry import service as registry
+from central.registry.service import GatewayView
+from central.web.forms import Web
+from central.web.pages.meters import meter_lines
+from central.web.progress import board, command_progress
+from central.web.render import page
+from central.web.views import banners
+from shared.intervals import zone as zone_of
+
+
+@get("/gateways")
+async def gateways(request: Web, db: AsyncSession, principal: Principal) -> Response[str]:
+    """All gateways as cards."""
+    return page(request, "gateways.html", **await _list(db, principal))
+
+
+@get("/gateways/list")
+async def gateways_list(request: Web, db: AsyncSession, principal: Principal) -> Response[str]:
+    """The cards, for refreshing."""
+    return page(request, "parts/gateways.html", **await _list(db, principal))
+
+
+@get("/gateways/{key:str}")
+async def gateway(request: Web, db: AsyncSession, principal: Principal, key: str) -> Response[str]:
+    """The whole page."""
+    view = await registry.get_gateway(db, principal.tenant_id, key)
+    return page(
+        request, "gateway.html",
+        config=view.live.config if view.live else "", config_hash=view.live.config_hash if view.live else "",
+        **await _live(request, db, principal, view), **await _commands(request, db, principal, view),
+    )  # fmt: skip
+
+
+@get("/gateways/{key:str}/live")
+async def gateway_live(request: Web, db: AsyncSession, principal: Principal, key: str) -> Response[str]:
+    """State, lines and meters, for refreshing."""
+    view = await registry.get_gateway(db, principal.tenant_id, key)
+    return page(request, "parts/gateway_live.html", **await _live(request, db, principal, view))
+
+
+@get("/gateways/{key:str}/progress")
+async def gateway_progress(request: Web, db: AsyncSession, principal: Principal, key: str) -> Response[str]:
+    """What is being read now, for refreshing."""
+    view = await registry.get_gateway(db, principal.tenant_id, key)
+    return page(request, "parts/progress.html", **_progress(request, principal, view))
+
+
+@get("/gateways/{key:str}/commands")
+async def gateway_commands(request: Web, db: AsyncSession, principal: Principal, key: str) -> Response[str]:
+    """Recent commands, for refreshing."""
+    view = await registry.get_gateway(db, principal.tenant_id, key)
+    return page(request, "parts/commands.html", **await _commands(request, db, principal, view))
+
+
+async def _list(db: AsyncSession, principal: Principal) -> dict[str, Any]:
+    views = (await registry.find_gateways(db, principal.tenant_id, limit=1000)).items
+    return {"views": [(view, gateway_state(view), len(banners.of_gateway(view, zone_of(principal.zone)))) for view in views]}
+
+
+def gateway_state(view: GatewayView) -> str:
+    """State code of a gateway for people."""
+    if view.live is None:
+        return "never"
+    return "online" if view.online else "offline"
+
+
+async def _live(request: Web, db: AsyncSession, principal: Principal, view: GatewayView) -> dict[str, Any]:
+    zone = zone_of(principal.zone)
+    meters = await registry.gateway_meters(db, principal.tenant_id, view.gateway.id)
+    return {
+        "view": view,
+        "state": gateway_state(view),
+        "banners": banners.of_gateway(view, zone),
+        "telemetry": await fleet.last_health(db, principal.tenant_id, view.gateway.id),
+        "modules": await registry.gateway_modules(db, principal.tenant_id, view.gateway.id),
+        "meters": await meter_lines(db, principal, meters),
+        "lines": view.state.lines if view.state else [],
+        **_progress(request, principal, view),
+    }
+
+
+def _progress(request: Web, principal: Principal, view: GatewayView) -> dict[str, Any]:
+    found = board(request)
+    return {
+        "view": view,
+        "followed": found is not None,
+        "running": found.of_gateway(principal.tenant_key, view.gateway.key) if found else [],
+    }
+
+
+async def _commands(request: Web, db: AsyncSession, principal: Principal, view: GatewayView) -> dict[str, Any]:
+    rows = (await fleet.commands(db, principal.tenant_id, gateway_id=view.gateway.id, limit=15)).items
+    return {
+        "commands": rows,
+        "commands_open": any(command.row.status in ("queued", "sent") for command in rows),
+        "commands_url": f"/gateways/{view.gateway.key}/commands",
+        "progress": command_progress(request, principal),
+        "show_meter": True,
+        "problem": "",
+    }

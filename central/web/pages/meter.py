@@ -1,0 +1,181 @@
+"""One meter: the page, its refreshed pieces, and the commands it offers."""
+
+import time
+from datetime import date, timedelta
+from typing import Annotated, Any, Final
+
+from litestar import get, post
+from litestar.params import Parameter
+from litestar.response import Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from central.accounts.principal import Principal
+from central.errors import CentralError, Refused
+from central.fleet import service as fleet
+from central.metering import service as metering
+from central.registry import service as registry
+from central.registry.service import MeterView
+from central.web.forms import Web, field, fields
+from central.web.i18n import gettext
+from central.web.pages.meters import event_lines
+from central.web.progress import command_progress
+from central.web.render import page
+from central.web.views import availability, banners, instant, registers
+from shared.intervals import day_range, local_date
+from shared.intervals import zone as zone_of
+from shared.quantities import ACTIVE_PROFILE
+from shared.wire import Action, ReadNow, ReadRange, SetClock
+
+#: The longest range a person may have read again at once: what meters commonly hold.
+_LONGEST_REREAD: Final = 100
+_PROFILE_DAYS: Final = 7
+
+
+@get("/meters/{key:str}")
+async def meter(
+    request: Web, db: AsyncSession, principal: Principal, key: str,
+    chosen: Annotated[str, Parameter(query="month", max_length=7)] = "",
+) -> Response[str]:  # fmt: skip
+    """The whole page."""
+    view = await registry.get_meter(db, principal.tenant_id, key)
+    tz, now = zone_of(view.zone), int(time.time())
+    today = local_date(now, tz)
+    channels = await metering.channels(db, view)
+    since = min((channel.first for channel in channels), default=local_date(view.meter.created_at, tz))
+    last = max((channel.last for channel in channels), default=today)
+    first = _month(chosen, today)
+    days = await metering.availability(db, view, first.year, first.month, now=now)
+    months = await metering.consumption_by_post(db, view, months=3, now=now) if channels else []
+    found = await metering.events(db, principal.tenant_id, meter_id=view.meter.id, limit=40)
+    return page(
+        request, "meter.html",
+        zone=tz,
+        calendar=availability.month(days, today, since),
+        months=[{"first": month.first, "missing": _gaps(month, since, tz)} for month in months],
+        channels=[str(channel.quantity) for channel in channels] or [str(ACTIVE_PROFILE)],
+        profile_from=(min(last, today) - timedelta(days=_PROFILE_DAYS - 1)).isoformat(),
+        yesterday=(today - timedelta(days=1)).isoformat(),
+        events=event_lines(found.items, {}),
+        **_status(view), **await _now(db, view), **await _commands(request, db, principal, view),
+    )  # fmt: skip
+
+
+@get("/meters/{key:str}/status")
+async def meter_status(request: Web, db: AsyncSession, principal: Principal, key: str) -> Response[str]:
+    """Banners and facts, for refreshing."""
+    view = await registry.get_meter(db, principal.tenant_id, key)
+    return page(request, "parts/meter_status.html", zone=zone_of(view.zone), **_status(view))
+
+
+@get("/meters/{key:str}/now")
+async def meter_now(request: Web, db: AsyncSession, principal: Principal, key: str) -> Response[str]:
+    """Instantaneous values and registers, for refreshing."""
+    view = await registry.get_meter(db, principal.tenant_id, key)
+    return page(request, "parts/meter_now.html", zone=zone_of(view.zone), **await _now(db, view))
+
+
+@get("/meters/{key:str}/commands")
+async def meter_commands(request: Web, db: AsyncSession, principal: Principal, key: str) -> Response[str]:
+    """Recent commands, for refreshing."""
+    view = await registry.get_meter(db, principal.tenant_id, key)
+    return page(
+        request, "parts/commands.html", zone=zone_of(view.zone), **await _commands(request, db, principal, view)
+    )
+
+
+@post("/meters/{key:str}/read", status_code=200)
+async def read_now(request: Web, db: AsyncSession, principal: Principal, key: str) -> Response[str]:
+    """Ask for everything the meter has now."""
+    return await _order(request, db, principal, key, ReadNow(key, list(fleet.READ_KINDS)))
+
+
+@post("/meters/{key:str}/clock", status_code=200)
+async def set_clock(request: Web, db: AsyncSession, principal: Principal, key: str) -> Response[str]:
+    """Set the meter's clock, within the gateway's limit."""
+    return await _order(request, db, principal, key, SetClock(key))
+
+
+@post("/meters/{key:str}/reread", status_code=200)
+async def reread(request: Web, db: AsyncSession, principal: Principal, key: str) -> Response[str]:
+    """Ask again for the profile of whole local days."""
+    view = await registry.get_meter(db, principal.tenant_id, key)
+    form = await fields(request)
+    try:
+        first, last = date.fromisoformat(field(form, "first", 10)), date.fromisoformat(field(form, "last", 10))
+    except ValueError:
+        first, last = date.max, date.min
+    if not 0 <= (last - first).days < _LONGEST_REREAD:
+        problem = gettext("Choose a first and a last day, at most %(days)s days apart.") % {"days": _LONGEST_REREAD}
+        context = await _commands(request, db, principal, view)
+        return page(request, "parts/commands.html", 422, zone=zone_of(view.zone), **{**context, "problem": problem})
+    tz = zone_of(view.zone)
+    action = ReadRange(key, day_range(first, tz).start, day_range(last, tz).end)
+    return await _order(request, db, principal, key, action)
+
+
+async def _order(
+    request: Web, db: AsyncSession, principal: Principal, key: str, action: Action
+) -> Response[str]:
+    """Queue a command and show the list with it; a refusal is shown there too."""
+    view = await registry.get_meter(db, principal.tenant_id, key)
+    problem = ""
+    try:
+        if view.gateway is None:
+            raise Refused("gateway", gettext("No gateway reads this meter"))
+        await fleet.enqueue(db, principal.tenant_id, view.gateway, action, by=principal.author)
+    except CentralError as error:
+        problem = str(error)
+    context = await _commands(request, db, principal, view)
+    return page(
+        request, "parts/commands.html", 422 if problem else 200,
+        zone=zone_of(view.zone), **{**context, "problem": problem},
+    )  # fmt: skip
+
+
+def _status(view: MeterView) -> dict[str, Any]:
+    return {
+        "view": view,
+        "state": banners.meter_state(view),
+        "banners": banners.of_meter(view, zone_of(view.zone)),
+    }
+
+
+async def _now(db: AsyncSession, view: MeterView) -> dict[str, Any]:
+    snapshot = await metering.last_snapshot(db, view)
+    reading = await metering.last_registers(db, view)
+    return {
+        "snapshot": instant.table(snapshot) if snapshot else None,
+        "phasors": instant.diagram(snapshot) if snapshot else None,
+        "registers": registers.table(reading, zone_of(view.zone)) if reading else None,
+    }
+
+
+async def _commands(request: Web, db: AsyncSession, principal: Principal, view: MeterView) -> dict[str, Any]:
+    rows = (await fleet.commands(db, principal.tenant_id, meter_id=view.meter.id, limit=10)).items
+    return {
+        "commands": rows,
+        "commands_open": any(command.row.status in ("queued", "sent") for command in rows),
+        "commands_url": f"/meters/{view.meter.key}/commands",
+        "progress": command_progress(request, principal),
+        "show_meter": False,
+        "problem": "",
+    }
+
+
+def _month(text: str, today: date) -> date:
+    """First day of ``YYYY-MM``; anything else, and the future, is the running month."""
+    try:
+        first = date.fromisoformat(f"{text}-01")
+    except ValueError:
+        return today.replace(day=1)
+    return min(first, today.replace(day=1))
+
+
+def _gaps(month: Any, since: date, tz: Any) -> int:
+    """Intervals missing in a month, those before the meter's first day left out."""
+    total = month.posts.get(0)
+    if total is None:
+        return 0
+    start = max(month.start, day_range(since, tz).start)
+    before = max(0, start - month.start) // 900
+    return max(0, total.gaps - int(before))

@@ -1,0 +1,171 @@
+"""Data of a meter's charts, as JSON with their words translated."""
+
+import time
+from datetime import date, timedelta
+from typing import Annotated, Any, Final
+
+import numpy as np
+from litestar import get
+from litestar.params import Parameter
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from central.accounts.principal import Principal
+from central.errors import Refused
+from central.fleet import service as fleet
+from central.metering import service as metering
+from central.metering.calendars import calendar_of
+from central.metering.consumption import MonthConsumption
+from central.registry import service as registry
+from central.web import labels
+from central.web.i18n import current, gettext, ngettext
+from shared.intervals import day_range
+from shared.intervals import zone as zone_of
+from shared.quantities import POSTS, Post, Process, Quantity, QuantityError
+
+_LONGEST: Final = 366
+_MODULE_DAYS: Final = 7
+
+
+@get("/data/meters/{key:str}/profile")
+async def profile_data(
+    db: AsyncSession, principal: Principal, key: str,
+    first: Annotated[date, Parameter(query="from")],
+    days: Annotated[int, Parameter(ge=1, le=_LONGEST)] = 7,
+    channel: str = "1.29.0",
+) -> dict[str, Any]:  # fmt: skip
+    """One channel over whole local days: values in the unit (None: missing), flags and posts of every interval."""
+    view = await registry.get_meter(db, principal.tenant_id, key)
+    try:
+        quantity = Quantity.parse(channel)
+    except QuantityError as error:
+        raise Refused("channel", str(error)) from error
+    tz = zone_of(view.zone)
+    try:
+        start, end = day_range(first, tz).start, day_range(first + timedelta(days=days - 1), tz).end
+    except (OverflowError, ValueError) as error:
+        raise Refused("from", f"{first} is no day that can be shown") from error
+    series = (await metering.profile(db, view, quantity, start, end)).part(start, end)
+    count = min(len(series.values), max(0, -(-(int(time.time()) - series.start) // series.step)))
+    values, flags = series.units()[:count], series.flags[:count]
+    posts = calendar_of(view.meter.calendar, view.zone).posts_for(series.start, series.step, count)
+    if not count or not series.held[:count].any():
+        return {"empty": gettext("No load profile in this range. Choose another one, or “Re-read range”.")}
+    present = set(posts)
+    bits = int(np.bitwise_or.reduce(flags))
+    return {
+        "unit": series.unit,
+        "demandUnit": quantity.with_process(Process.MAXIMUM_DEMAND).unit,
+        "from": start,
+        "to": end,
+        "blocks": [
+            {
+                "start": series.start,
+                "step": series.step,
+                "values": [None if value != value else round(value, 6) for value in values.tolist()],
+                "flags": flags.tolist(),
+                "posts": list(posts),
+            }
+        ],
+        "posts": [{"post": int(post), "name": labels.post(post)} for post in POSTS if post in present],
+        "flags": [
+            {"flag": int(flag), "name": labels.word(dict(labels.FLAGS), flag)} for flag in labels.FLAGS if bits & flag
+        ],
+        "missing": gettext("Missing"),
+    }
+
+
+@get("/data/meters/{key:str}/consumption")
+async def consumption_data(db: AsyncSession, principal: Principal, key: str) -> dict[str, Any]:
+    """Active energy by post, stacked per month, three months."""
+    view = await registry.get_meter(db, principal.tenant_id, key)
+    months = await metering.consumption_by_post(db, view, months=3)
+    if not any(month.posts and month.posts[Post.TOTAL].intervals for month in months):
+        return {"empty": gettext("No consumption yet: it appears with the first load profile.")}
+    return {
+        **_months(months),
+        "unit": months[0].unit,
+        "stacked": True,
+        "totalLabel": gettext("Total"),
+        "notes": [_missing(month) for month in months],
+        "series": [
+            {
+                "name": labels.post(post),
+                "colour": f"post-{int(post)}",
+                "values": [float(month.posts[post].energy) if post in month.posts else None for month in months],
+            }
+            for post in _present(months)
+        ],
+    }
+
+
+@get("/data/meters/{key:str}/demand")
+async def demand_data(db: AsyncSession, principal: Principal, key: str) -> dict[str, Any]:
+    """Maximum demand by post and month, with its instant."""
+    view = await registry.get_meter(db, principal.tenant_id, key)
+    months = await metering.consumption_by_post(db, view, months=3)
+    tz = zone_of(view.zone)
+    series = []
+    for post in _present(months):
+        found = [month.posts[post].maximum if post in month.posts else None for month in months]
+        series.append(
+            {
+                "name": labels.post(post),
+                "colour": f"post-{int(post)}",
+                "values": [float(demand.value) if demand else None for demand in found],
+                "when": [current().instant(demand.at, tz) if demand else "" for demand in found],
+            }
+        )
+    if not any(value is not None for one in series for value in one["values"]):
+        return {"empty": gettext("No demand yet: it appears with the first load profile.")}
+    return {**_months(months), "unit": months[0].demand_unit, "stacked": False, "series": series}
+
+
+@get("/data/meters/{key:str}/module")
+async def module_data(db: AsyncSession, principal: Principal, key: str) -> dict[str, Any]:
+    """Temperature and signal of the communication module, last seven days."""
+    view = await registry.get_meter(db, principal.tenant_id, key)
+    now = int(time.time())
+    rows = (
+        await fleet.module_health(db, principal.tenant_id, view.module.id, now - _MODULE_DAYS * 86400, now + 1)
+        if view.module
+        else []
+    )
+    if not rows:
+        return {"empty": gettext("The module has told nothing in the last seven days.")}
+    series = (
+        (gettext("Temperature"), "line-2", "°C", [row.temperature for row in rows]),
+        (gettext("Signal"), "line-1", "dBm", [row.signal_dbm for row in rows]),
+        (gettext("Signal strength"), "line-3", "%", [row.signal_percent for row in rows]),
+    )
+    shown = [one for one in series if any(value is not None for value in one[3])][:2]
+    return {
+        "series": [
+            {
+                "name": name,
+                "colour": colour,
+                "unit": unit,
+                "points": [[row.at * 1000, value] for row, value in zip(rows, values, strict=True)],
+            }
+            for name, colour, unit, values in shown
+        ]
+    }
+
+
+def _present(months: Any) -> list[Post]:
+    return [post for post in POSTS if any(post in month.posts for month in months)]
+
+
+def _months(months: Any) -> dict[str, Any]:
+    now = int(time.time())
+    return {
+        "labels": [current().month(month.first, short=True) for month in months],
+        "tips": [current().month(month.first) for month in months],
+        "partial": [month.end > now for month in months],
+    }
+
+
+def _missing(month: MonthConsumption) -> str:
+    total = month.posts.get(Post.TOTAL)
+    if total is None or not total.gaps:
+        return ""
+    return ngettext("%(num)d interval missing", "%(num)d intervals missing", total.gaps) % {"num": total.gaps}

@@ -1,0 +1,57 @@
+"""All handlers of the pages, and the page shown for an error."""
+
+from typing import Any
+
+from litestar import Router
+from litestar.response import Response
+from litestar.types import ControllerRouterHandler
+
+from central.web import i18n
+from central.web.forms import Web
+from central.web.i18n import gettext
+from central.web.pages import access, account, fleet_data, gateways, meter, meter_data, meters, overview
+from central.web.render import page, static_router, viewer
+
+_HANDLERS: tuple[ControllerRouterHandler, ...] = (
+    access.login_page, access.login, access.setup_page, access.setup, access.logout, access.language,
+    account.profile, account.save_language, account.save_password, account.list_keys, account.make_key,
+    account.revoke_key,
+    overview.overview, overview.totals, overview.trouble,
+    fleet_data.fleet_consumption, fleet_data.fleet_availability, fleet_data.gateway_health, fleet_data.gateway_clock,
+    meters.meters, meters.meters_data, meters.meters_csv,
+    meter.meter, meter.meter_status, meter.meter_now, meter.meter_commands, meter.read_now, meter.set_clock,
+    meter.reread,
+    meter_data.profile_data, meter_data.consumption_data, meter_data.demand_data, meter_data.module_data,
+    gateways.gateways, gateways.gateways_list, gateways.gateway, gateways.gateway_live, gateways.gateway_progress,
+    gateways.gateway_commands,
+)  # fmt: skip
+
+
+def web_routes() -> list[ControllerRouterHandler]:
+    """Pages and static files, to be mounted at the root."""
+    pages = Router(path="/", route_handlers=list(_HANDLERS), before_request=choose_language, include_in_schema=False)
+    return [pages, static_router()]
+
+
+async def choose_language(request: Web) -> None:
+    """Before each page: the user's language, else the cookie's, else the browser's."""
+    _activate(request)
+
+
+def _activate(request: Web) -> None:
+    principal = viewer(request)
+    wanted = (principal.language if principal else None, request.cookies.get(i18n.COOKIE))
+    i18n.activate(i18n.choose(wanted, request.headers.get("accept-language", "")))
+
+
+def error_page(request: Web, status: int, detail: str) -> Response[Any]:
+    """The page for a refusal or a fault; ``detail`` is shown only where there are no better words."""
+    _activate(request)
+    known = {
+        403: (gettext("Not allowed"), gettext("You may not do this, or the page has become old: load it again and repeat.")),
+        404: (gettext("Nothing here"), gettext("There is no such page, meter or gateway, or it belongs to somebody else.")),
+        500: (gettext("Something went wrong"), gettext("The fault is ours; the server's log has the details. Try again in a moment.")),
+        503: (gettext("Not available now"), gettext("The database does not answer. Try again in a moment.")),
+    }  # fmt: skip
+    title, words = known.get(status, (gettext("That did not work"), detail))
+    return page(request, "error.html", status, status=status, title=title, words=words)

@@ -1,0 +1,33 @@
+// What every page does: confirmations, copying, notices of failed requests, live pieces, charts, grids.
+import { mountCharts } from "./charts/mount.js";
+import { mountGrids } from "./grids.js";
+
+document.addEventListener("submit", (event) => {
+  const question = event.target.dataset?.confirm;
+  if (question && !window.confirm(question)) event.preventDefault();
+});
+
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const source = document.querySelector(button.dataset.copy);
+  source.select();
+  await navigator.clipboard?.writeText(source.value);
+});
+
+// a piece that cannot be refreshed stays as it is, marked as old, until the server answers again
+document.body.addEventListener("htmx:afterRequest", (event) => {
+  event.detail.elt.classList.toggle("opacity-50", !event.detail.successful && event.detail.requestConfig.verb === "get");
+});
+// refusals of a command carry a notice: show it
+document.body.addEventListener("htmx:beforeSwap", (event) => {
+  if (event.detail.xhr.status === 422 || event.detail.xhr.status === 409) event.detail.shouldSwap = true;
+});
+// nothing is fetched for a page nobody looks at
+document.body.addEventListener("htmx:beforeRequest", (event) => {
+  if (document.hidden && event.detail.requestConfig.triggeringEvent === undefined) event.preventDefault();
+});
+
+mountCharts(document);
+mountGrids(document);
+document.body.addEventListener("htmx:afterSwap", (event) => mountCharts(event.detail.target));

@@ -1,0 +1,1 @@
+"""What templates draw, made from what services return: pure, no database, no request."""
