@@ -13,15 +13,15 @@ def octets(data: "Buffer") -> memoryview:
 
 def int64(data: "Buffer", name: str) -> memoryview:
     """Return a one-dimensional buffer of signed 64-bit integers (``array('q')``, NumPy int64), without a copy."""
-    return _typed(data, name, "ql", 8, "array('q') or NumPy int64")
+    return _typed(data, name, ("q", "l"), 8, "array('q') or NumPy int64")
 
 
 def uint16(data: "Buffer", name: str) -> memoryview:
     """Return a one-dimensional buffer of unsigned 16-bit integers (``array('H')``, NumPy uint16), without a copy."""
-    return _typed(data, name, "H", 2, "array('H') or NumPy uint16")
+    return _typed(data, name, ("H",), 2, "array('H') or NumPy uint16")
 
 
-def _typed(data: "Buffer", name: str, formats: str, size: int, wanted: str) -> memoryview:
+def _typed(data: "Buffer", name: str, formats: tuple[str, ...], size: int, wanted: str) -> memoryview:
     try:
         view = memoryview(data)
     except TypeError:

@@ -1,7 +1,7 @@
 cimport cython
 
 @cython.locals(
-    begin=Py_ssize_t, left=Py_ssize_t, i=Py_ssize_t, row=Py_ssize_t, demand=cython.longlong, value=cython.longlong
+    begin=Py_ssize_t, post=Py_ssize_t, left=Py_ssize_t, i=Py_ssize_t, row=Py_ssize_t, demand=cython.longlong, value=cython.longlong
 )
 cdef Py_ssize_t _integrate(
     const long long[::1] values,
@@ -13,5 +13,3 @@ cdef Py_ssize_t _integrate(
     long long limit,
     long long[::1] sums,
 ) except? -2
-
-cdef int _complete(long long[::1] sums, Py_ssize_t row, long long demand, Py_ssize_t begin) except -1

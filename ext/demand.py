@@ -75,12 +75,26 @@ def _refusal(index: int, value: int, post: int, limit: int) -> DemandError:
 
 
 def _totals(sums: "array[int]") -> dict[int, PostTotal]:
-    found: dict[int, PostTotal] = {}
     rows: list[list[int]] = memoryview(sums).cast("B").cast("q", (MAX_POST + 1, 6)).tolist()  # type: ignore[assignment]
-    for post, (energy, count, gaps, windows, maximum, at) in enumerate(rows):
-        if post == TOTAL or count or gaps:
-            found[post] = PostTotal(energy, count, gaps, windows, maximum if windows else None, at if windows else None)
+    found = {TOTAL: PostTotal(0, 0, 0, 0, None, None)}
+    for post, (energy, intervals, gaps, windows, maximum, at) in enumerate(rows):
+        if intervals or gaps:
+            found[post] = PostTotal(
+                energy, intervals, gaps, windows, maximum if windows else None, at if windows else None
+            )
+            found[TOTAL] = _joined(found[TOTAL], found[post])
     return found
+
+
+def _joined(left: PostTotal, right: PostTotal) -> PostTotal:
+    energy, intervals, gaps, windows = (a + b for a, b in zip(left[:4], right[:4], strict=True))
+    maximum, at = left.maximum, left.maximum_at
+    if maximum is None or at is None:
+        maximum, at = right.maximum, right.maximum_at
+    elif right.maximum is not None and right.maximum_at is not None:
+        maximum, at = max((maximum, -at), (right.maximum, -right.maximum_at))
+        at = -at
+    return PostTotal(energy, intervals, gaps, windows, maximum, at)
 
 
 def _integrate(
@@ -98,35 +112,29 @@ def _integrate(
     left = lead or window
     demand = 0
     for i in range(len(values)):
-        if posts[i] == 0 or posts[i] > 15:
+        post = posts[i]
+        if post == 0 or post > 15:
             return i
-        row = 6 * posts[i]
+        row = 6 * post
         if flags[i] & mask:
             sums[row + 2] += 1
-            sums[2] += 1
             begin = -1
         else:
             value = values[i]
             if value > limit or value < -limit:
                 return i
             sums[row] += value
-            sums[0] += value
             sums[row + 1] += 1
-            sums[1] += 1
             demand += value
         left -= 1
         if left == 0:
             if begin >= 0:
-                _complete(sums, 0, demand, begin)
-                _complete(sums, 6 * posts[begin], demand, begin)
+                row = 6 * posts[begin]
+                if sums[row + 3] == 0 or demand > sums[row + 4]:
+                    sums[row + 4] = demand
+                    sums[row + 5] = begin
+                sums[row + 3] += 1
             begin = i + 1
             left = window
             demand = 0
     return -1
-
-
-def _complete(sums: memoryview, row: int, demand: int, begin: int) -> None:
-    if sums[row + 3] == 0 or demand > sums[row + 4]:
-        sums[row + 4] = demand
-        sums[row + 5] = begin
-    sums[row + 3] += 1
