@@ -189,7 +189,7 @@ class AbntDriver:
         """Demand reset (20): sent once, never repeated; returns the frozen registers."""
         if not self.settings.permit_close_bill:
             raise NotPermittedError(
-                f"meter {self.meter}: closing the bill (command 20) is not permitted: permit_close_bill is off in its settings"
+                f"meter {self.meter}: closing the bill (command 20) is not permitted (setting permit_close_bill)"
             )
         async with self._visit(claim) as visit:
             async with restoring(visit):

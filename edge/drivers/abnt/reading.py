@@ -1,4 +1,4 @@
-"""Reading a profile: which answers hold the range, their word streams, the proof against the registers (dossier §8.1)."""
+"""Reading a profile: which answers hold the range, their words, the proof against the registers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -47,7 +47,7 @@ class Held:
 
 
 def held(view: GroupView) -> Held:
-    """Work out the spans of the running and the closed period; raises :class:`ProtocolError` without interval or clock."""
+    """Work out the spans of both periods; raises :class:`ProtocolError` for words without interval or clock."""
     parameters, step = view.parameters, view.parameters.profile_step
     if parameters.last_interval is None or not step:
         if parameters.words_running:
@@ -178,7 +178,7 @@ class ProfileReading:
         return [channel.total for channel in (await self._visit.registers(code)).channels]
 
     async def _pairs(self, view: GroupView, now: Anchor) -> list[Pair]:
-        """Register readings to hold the streams against: since the last reset, since the last visit, the closed period."""
+        """Register readings to hold the streams against: since the last reset, the last visit, closed period."""
         memory, settings, group = self._visit.memory, self._visit.settings, str(view.number)
         energy = [channel.energy for channel in view.channels]
         pairs: list[tuple[Anchor, Anchor]] = []
@@ -281,7 +281,7 @@ def _floor(stamp: datetime, step: int) -> datetime:
 
 
 def _marks(view: GroupView, stream: Stream, outages: Sequence[Outage], sets: Sequence[datetime]) -> Marks:
-    """Translate logs into marks; a count of intervals that does not fit the time makes what is before a setting doubtful."""
+    """Translate logs into marks; where the count does not fit the time, what is before a setting is doubtful."""
     spans = [
         (view.clock.past(outage.start), view.clock.past(outage.end) if outage.end else stream.end)
         for outage in outages

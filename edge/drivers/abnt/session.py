@@ -143,7 +143,7 @@ class Session:
 
     def _arm(self, run: _Exchange) -> None:
         limits, blind = self.link.link_timing, self.link.blind
-        patience = limits.answer
+        patience = limits.block if run.state in RECEIVING else limits.answer
         if run.state is State.UNSYNC:
             patience = 0.0 if blind else limits.enq
         elif run.state in (State.HOLD, State.NEXT_HOLD) and not blind:
@@ -160,7 +160,8 @@ class Session:
             if event is not None:
                 return event
             if run.state in RECEIVING:
-                if not await self._fill(self.link.link_timing.gap):
+                left = self._deadline - time.monotonic()
+                if left <= 0 or not await self._fill(min(left, self.link.link_timing.gap)):
                     return Event.GAP
                 continue
             self._may_leave(run)
@@ -326,9 +327,10 @@ class Session:
             return False
         run.acks += 1
         if run.acks >= timing.MAX_TRANSMISSIONS:
+            outcome = ": whether it took effect is unknown, read back first" if run.write else ""
             raise SilenceError(
                 f"meter {self._name}: block {len(run.answers) + 1} of answer {run.command.code:02X} did not come, "
-                f"though the one before was acknowledged {run.acks} times"
+                f"though it was asked for {run.acks} times{outcome}"
             )
         return True
 

@@ -25,12 +25,14 @@ SLICE: Final = 0.5
 class LinkTiming:
     """What a kind of link adds to the standard's times.
 
-    ``gap``: silence that ends a block cut short. ``answer``: silence before a command is sent again. ``enq``: how long
-    ENQ may stay out before the link is taken as one without. ``quiet``: silence that says a damaged burst is over.
+    ``gap``: silence that ends a block cut short. ``block``: longest time from its first octet to its last, since a
+    meter that waits for its ACK fills a block cut short with ENQ. ``answer``: silence before a command is sent again.
+    ``enq``: how long ENQ may stay out before the link is taken as one without. ``quiet``: a damaged burst is over.
     ``turn``: pause before a signal is sent. ``again``: an ENQ sooner after a signal than this does not ask for it.
     """
 
     gap: float
+    block: float
     answer: float
     enq: float
     quiet: float
@@ -41,10 +43,12 @@ class LinkTiming:
 
 LINKS: Final[dict[str, LinkTiming]] = {
     # the standard's own figures: a port with a driver that keeps milliseconds
-    "strict": LinkTiming(gap=T_GAP, answer=T_ANSWER, enq=2 * T_ENQ_MAX, quiet=T_GAP, turn=T_TURN, again=T_TURN),
-    "serial": LinkTiming(gap=0.1, answer=0.8, enq=1.5, quiet=0.05, turn=T_TURN, again=0.1),
+    "strict": LinkTiming(
+        gap=T_GAP, block=0.5, answer=T_ANSWER, enq=2 * T_ENQ_MAX, quiet=T_GAP, turn=T_TURN, again=T_TURN
+    ),
+    "serial": LinkTiming(gap=0.1, block=1.0, answer=0.8, enq=1.5, quiet=0.05, turn=T_TURN, again=0.1),
     # USB adapters deliver in bursts of some 16 ms, optical probes may sleep between
-    "usb": LinkTiming(gap=0.25, answer=1.5, enq=2.0, quiet=0.1, turn=T_TURN, again=0.2),
+    "usb": LinkTiming(gap=0.25, block=1.0, answer=1.5, enq=2.0, quiet=0.1, turn=T_TURN, again=0.2),
     # networks delay and lump; field readers wait up to 20 s in all
-    "tcp": LinkTiming(gap=2.0, answer=3.0, enq=4.0, quiet=0.3, turn=0.0, again=0.5),
+    "tcp": LinkTiming(gap=2.0, block=3.0, answer=3.0, enq=4.0, quiet=0.3, turn=0.0, again=0.5),
 }

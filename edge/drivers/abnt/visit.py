@@ -187,7 +187,7 @@ class Visit:
         return GroupView(group, parameters, channels(parameters, group, self.settings), clock, self.answered_at)
 
     async def groups(self, code: int, first: GroupView) -> AsyncIterator[GroupView]:
-        """Give each configured channel group in turn, made visible by ``code``; ``first`` is group 0 read by 21 just now."""
+        """Give each configured channel group in turn, made visible by ``code``; ``first``: group 0, read by 21."""
         numbers: Sequence[int] = self.settings.groups or range(max(1, first.parameters.groups or 1))
         for number in numbers:
             if code == commands.PARAMETERS and number == first.number == self._group:

@@ -289,7 +289,7 @@ HOUR_MINUTE: Final = _Parsed[time](
 
 @dataclass(frozen=True)
 class Lenient(Generic[T]):
-    """A codec whose trouble is not worth refusing an answer for: None instead; None is sent as FF."""
+    """A codec whose trouble is not worth refusing an answer for: None instead, sent as 00 if that is blank, else FF."""
 
     codec: Codec[T]
 
@@ -300,7 +300,9 @@ class Lenient(Generic[T]):
             return None
 
     def encode(self, value: T | None, size: int) -> bytes:
-        return b"\xff" * size if value is None else self.codec.encode(value, size)
+        if value is not None:
+            return self.codec.encode(value, size)
+        return bytes(size) if self.decode(bytes(size)) is None else b"\xff" * size
 
 
 @dataclass(frozen=True)
