@@ -56,7 +56,10 @@ class FleetCommand(Base):
     """
 
     __tablename__ = "fleet_command"
-    __table_args__ = (Index("ix_fleet_command_gateway", "gateway_id", "issued_at"),)
+    __table_args__ = (
+        Index("ix_fleet_command_gateway", "gateway_id", "issued_at"),
+        Index("ix_fleet_command_open", "status", "expires_at"),
+    )
 
     id: Mapped[Key] = mapped_column(primary_key=True)
     tenant_id: Mapped[int] = mapped_column(Integer)

@@ -32,7 +32,7 @@ class StreamPart(Base):
 
 
 class Rejected(Base):
-    """An item or batch that could not be taken: kept whole, with the reason, so that nothing is lost by our own mistake."""
+    """An item or batch that could not be taken: kept whole, with the reason, so that no mistake of ours loses it."""
 
     __tablename__ = "rejected"
     __table_args__ = (Index("ix_rejected_at", "at"),)

@@ -306,6 +306,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_fleet_command_gateway", "fleet_command", ["gateway_id", "issued_at"], unique=False)
     op.create_index("ix_fleet_command_meter_id", "fleet_command", ["meter_id"], unique=False)
+    op.create_index("ix_fleet_command_open", "fleet_command", ["status", "expires_at"], unique=False)
     op.create_table(
         "meter_event",
         sa.Column("id", BIG_ID, nullable=False),

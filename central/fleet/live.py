@@ -1,0 +1,120 @@
+"""What gateways say of themselves: state (or last will) and configuration, kept as they last said it."""
+
+import time
+from collections.abc import Mapping
+
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from central.fleet.models import GatewayLive
+from central.ingest.directory import Directory, Lookup, TenantEntry
+from central.registry.models import Installation, Meter
+from central.store.engine import Database
+from central.store.upsert import upsert
+from shared.ids import Topic
+from shared.wire import GatewayConfig, GatewayState, MeterState, WireError, decode, encode
+
+log = structlog.get_logger("metergate.fleet")
+
+
+class States:
+    """Writes states and configurations; one bad message never holds up the others."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._directory = Directory()
+
+    async def store(self, messages: Mapping[Topic, bytes]) -> list[Topic]:
+        """Store the newest message of each topic; returns gateways that have come online by it."""
+        now = int(time.time())
+        online: list[Topic] = []
+        for topic, payload in messages.items():
+            try:
+                state = decode(payload, GatewayState) if topic.kind == "state" else None
+                config = decode(payload, GatewayConfig) if topic.kind == "conf" else None
+            except WireError as error:
+                log.warning("message refused", topic=str(topic), error=str(error))
+                continue
+            async with self._database.write() as session:
+                lookup = self._directory.lookup(session, now)
+                tenant = await lookup.tenant(topic.tenant)
+                if tenant is None:
+                    log.warning("message refused", topic=str(topic), error=f"there is no tenant {topic.tenant!r}")
+                    continue
+                gateway_id = await lookup.gateway(tenant, topic.gateway)
+                if state is not None and await _store_state(session, lookup, tenant, gateway_id, state, now):
+                    online.append(topic)
+                if config is not None:
+                    await _store_config(session, gateway_id, config, now)
+            lookup.keep()
+        return online
+
+
+async def _store_state(
+    session: AsyncSession, lookup: Lookup, tenant: TenantEntry, gateway_id: int, state: GatewayState, now: int
+) -> bool:
+    before = await session.scalar(select(GatewayLive.online).where(GatewayLive.gateway_id == gateway_id))
+    row = {
+        "gateway_id": gateway_id, "online": state.online, "contact_at": now if state.online else None,
+        "changed_at": now, "state": encode(state), "config": "", "config_hash": state.config,
+    }  # fmt: skip
+    columns = ["online"]
+    if before is not state.online:
+        columns.append("changed_at")
+    if state.online:  # a last will was made at connecting: what it knows of meters is old
+        columns += ["state", "contact_at"]
+    await session.execute(upsert(session, GatewayLive, update=columns), [row])
+    if state.online:
+        await _place_meters(session, lookup, tenant, gateway_id, state.meters, now)
+    return state.online and not before
+
+
+async def _place_meters(
+    session: AsyncSession, lookup: Lookup, tenant: TenantEntry, gateway_id: int, states: list[MeterState], now: int
+) -> None:
+    """A gateway's state says which meters it reads, and through which module."""
+    keys = sorted({state.meter for state in states})
+    await lookup.meters(tenant, gateway_id, keys)
+    ids = {key: entry.id for key in keys if (entry := lookup.known_meter(tenant, key)) is not None}
+    if not ids:
+        return
+    moved = update(Meter).where(Meter.id.in_(sorted(ids.values())), Meter.gateway_id.is_distinct_from(gateway_id))
+    await session.execute(moved.values(gateway_id=gateway_id).execution_options(synchronize_session=False))
+    query = select(Installation).where(Installation.meter_id.in_(sorted(ids.values())), Installation.ends_at.is_(None))
+    places = {place.meter_id: place for place in await session.scalars(query)}
+    for state in states:
+        if not state.module:
+            continue
+        module_id = await lookup.module(tenant, gateway_id, state.module)
+        place = places.get(ids[state.meter])
+        if place is None:
+            place = _installation(tenant.id, ids[state.meter], None, module_id, now, "seen by its gateway")
+            session.add(place)
+            places[place.meter_id] = place
+        elif place.module_id is None:
+            place.module_id = module_id
+        elif place.module_id != module_id:
+            place.ends_at = max(now, place.starts_at)
+            fresh = _installation(
+                tenant.id, place.meter_id, place.point_id, module_id, now, "read through another module"
+            )
+            session.add(fresh)
+            places[place.meter_id] = fresh
+
+
+def _installation(
+    tenant_id: int, meter_id: int, point_id: int | None, module_id: int, now: int, reason: str
+) -> Installation:
+    return Installation(
+        tenant_id=tenant_id, meter_id=meter_id, point_id=point_id, module_id=module_id, starts_at=now, ends_at=None,
+        reason=reason,
+    )  # fmt: skip
+
+
+async def _store_config(session: AsyncSession, gateway_id: int, config: GatewayConfig, now: int) -> None:
+    row = {
+        "gateway_id": gateway_id, "online": False, "contact_at": now, "config": config.toml.replace("\0", ""),
+        "config_hash": config.hash[:64],
+    }  # fmt: skip
+    await session.execute(upsert(session, GatewayLive, update=("config", "config_hash")), [row])

@@ -1,0 +1,361 @@
+"""One transaction of ingest: the rows of several batches and the cursors of their streams, or nothing of them."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from central.fleet.store import finish_command, note_contact, store_telemetry
+from central.ingest.decode import BadItem, Delivery
+from central.ingest.directory import Directory, Lookup, TenantEntry
+from central.ingest.faults import is_passing
+from central.ingest.held import MAX_PARTS, Held
+from central.ingest.models import Rejected, Stream, StreamPart
+from central.metering.store import (
+    Blocks,
+    check_registers,
+    check_snapshot,
+    store_events,
+    store_registers,
+    store_snapshots,
+)
+from central.registry.models import Meter
+from central.store.engine import Database
+from central.store.upsert import upsert
+from shared.ids import Topic
+from shared.wire import (
+    AckCursor,
+    GatewayTelemetry,
+    InstantSnapshot,
+    Item,
+    MeterEvent,
+    ProfileBlock,
+    RegisterReading,
+    Result,
+    encode,
+)
+
+log = structlog.get_logger("metergate.ingest")
+
+#: A gateway's last contact is written at most this often, s.
+_CONTACT_EVERY: Final = 5.0
+MAX_REASON: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """What a gateway is told after a commit."""
+
+    topic: Topic
+    cursor: AckCursor
+    gap: bool
+
+
+@dataclass(slots=True)
+class Totals:
+    """What one process has committed since its start."""
+
+    batches: int = 0
+    items: int = 0
+    intervals: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    transactions: int = 0
+
+
+@dataclass(slots=True)
+class _Row:
+    """One item to be stored: its number, and whether rows after it were there before it."""
+
+    delivery: Delivery
+    seq: int
+    item: Item | BadItem
+    tenant: TenantEntry
+    gateway_id: int
+    late: bool
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What one transaction will do."""
+
+    rows: list[_Row] = field(default_factory=list)
+    held: dict[bytes, Held] = field(default_factory=dict)
+    touched: set[bytes] = field(default_factory=set)
+    gateways: set[int] = field(default_factory=set)
+    refused: list[dict[str, Any]] = field(default_factory=list)
+    taken: list[Delivery] = field(default_factory=list)
+
+
+class Committer:
+    """Commits deliveries. A single bad item never holds up a stream: it goes to ``rejected`` whole, with the reason."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._directory = Directory()
+        self._contacts: dict[int, float] = {}
+        self.totals = Totals()
+
+    async def commit(self, deliveries: Sequence[Delivery]) -> list[Ack]:
+        """Commit all; returns the cursor to tell for each stream concerned.
+
+        Raises what the database raises when it is out of reach; nothing of the deliveries is committed then.
+        """
+        try:
+            return await self._transaction(deliveries, one_by_one=False)
+        except Exception as error:
+            if is_passing(error):
+                raise
+            if len(deliveries) == 1:
+                log.warning("batch has an item that cannot be stored", topic=str(deliveries[0].topic), error=str(error))
+                return await self._transaction(deliveries, one_by_one=True)
+        half = len(deliveries) // 2
+        return [*await self.commit(deliveries[:half]), *await self.commit(deliveries[half:])]
+
+    async def cursors(self, spool_ids: Iterable[bytes], ask: bool) -> list[AckCursor]:
+        """What is committed of streams, without changing anything."""
+        async with self._database.read() as session:
+            held = await _held(session, sorted(spool_ids))
+        return [each.ack(ask) for each in held.values()]
+
+    async def _transaction(self, deliveries: Sequence[Delivery], one_by_one: bool) -> list[Ack]:
+        now = int(time.time())
+        totals = Totals(batches=len(deliveries), transactions=1)
+        async with self._database.write() as session:
+            lookup = self._directory.lookup(session, now)
+            plan = await self._plan(session, lookup, deliveries, now)
+            await self._lock_meters(session, lookup, plan.rows)
+            if one_by_one:
+                for row in plan.rows:
+                    await self._store_alone(session, lookup, row, now, plan)
+            else:
+                await _store(session, lookup, plan.rows, now, plan)
+            await _save_cursors(session, plan, now)
+            if plan.refused:
+                await session.execute(insert(Rejected.__table__), plan.refused)  # type: ignore[arg-type]
+            await self._note_contacts(session, plan.gateways, now)
+        lookup.keep()
+        totals.items, totals.rejected = len(plan.rows), len(plan.refused)
+        totals.duplicates = sum(len(each.items) for each in deliveries) - len(plan.rows)
+        totals.intervals = sum(row.item.count for row in plan.rows if isinstance(row.item, ProfileBlock))
+        self._count(totals)
+        latest = {each.spool_id: each for each in plan.taken}
+        return [
+            Ack(each.topic, plan.held[spool].ack(ask=False), bool(plan.held[spool].parts))
+            for spool, each in latest.items()
+        ]
+
+    async def _plan(self, session: AsyncSession, lookup: Lookup, deliveries: Sequence[Delivery], now: int) -> _Plan:
+        plan = _Plan()
+        places: dict[bytes, tuple[TenantEntry, int]] = {}
+        known: list[tuple[Delivery, TenantEntry, int]] = []
+        for each in deliveries:
+            tenant = await lookup.tenant(each.topic.tenant)
+            if tenant is None:
+                _refuse(plan, each, f"there is no tenant {each.topic.tenant!r}: enter it, or correct the gateway", now)
+                continue
+            gateway_id = await lookup.gateway(tenant, each.topic.gateway)
+            plan.gateways.add(gateway_id)
+            places.setdefault(each.spool_id, (tenant, gateway_id))
+            known.append((each, tenant, gateway_id))
+        owners = await _open_streams(session, places, now)
+        plan.held = await _held(session, sorted(places))
+        for each, tenant, gateway_id in sorted(known, key=lambda place: (place[0].spool_id, place[0].first)):
+            if owners[each.spool_id] != gateway_id:
+                log.error("stream of another gateway", topic=str(each.topic), spool=each.spool_id.hex(), alarm=True)
+                _refuse(
+                    plan, each, f"stream {each.spool_id.hex()} belongs to another gateway: was its card copied?", now
+                )
+                continue
+            held = plan.held[each.spool_id]
+            missing = held.missing(each.first, each.last)
+            if missing and len(held.parts) >= MAX_PARTS and each.first > held.cursor + 1:
+                log.warning("too many gaps in a stream", topic=str(each.topic), parts=len(held.parts))
+                continue
+            plan.taken.append(each)
+            newest = held.newest
+            for first, last in missing:
+                plan.rows.extend(
+                    _Row(each, seq, each.items[seq - each.first], tenant, gateway_id, seq < newest)
+                    for seq in range(first, last + 1)
+                )
+                held.add(first, last)
+                plan.touched.add(each.spool_id)
+        return plan
+
+    async def _lock_meters(self, session: AsyncSession, lookup: Lookup, rows: Sequence[_Row]) -> None:
+        """Enter unknown meters; on PostgreSQL lock all concerned, in one order, against other workers."""
+        by_gateway: dict[tuple[TenantEntry, int], set[str]] = {}
+        for row in rows:
+            name = await _meter_of(lookup, row)
+            if name is not None:
+                by_gateway.setdefault((row.tenant, row.gateway_id), set()).add(name)
+        ids = set()
+        for (tenant, gateway_id), keys in sorted(by_gateway.items()):
+            await lookup.meters(tenant, gateway_id, keys)
+            ids |= {entry.id for key in keys if (entry := lookup.known_meter(tenant, key)) is not None}
+        if ids and self._database.dialect == "postgresql":
+            query = select(Meter.id).where(Meter.id.in_(sorted(ids))).order_by(Meter.id).with_for_update(key_share=True)
+            await session.execute(query)
+
+    async def _store_alone(self, session: AsyncSession, lookup: Lookup, row: _Row, now: int, plan: _Plan) -> None:
+        try:
+            async with session.begin_nested():
+                await _store(session, lookup, [row], now, plan)
+        except Exception as error:
+            if is_passing(error):
+                raise
+            log.warning("item rejected", topic=str(row.delivery.topic), seq=row.seq, error=str(error), exc_info=True)
+            _reject(plan, row, f"{type(error).__name__}: {error}", now)
+
+    async def _note_contacts(self, session: AsyncSession, gateway_ids: set[int], now: int) -> None:
+        clock = time.monotonic()
+        due = [each for each in gateway_ids if clock - self._contacts.get(each, -_CONTACT_EVERY) >= _CONTACT_EVERY]
+        await note_contact(session, due, now)
+        self._contacts |= dict.fromkeys(due, clock)
+
+    def _count(self, totals: Totals) -> None:
+        for name in Totals.__slots__:
+            setattr(self.totals, name, getattr(self.totals, name) + getattr(totals, name))
+
+
+async def reject_payload(database: Database, topic: str, payload: bytes, reason: str) -> None:
+    """Keep a payload that is no batch at all. Its rows have no numbers: the gateway's cursor does not move."""
+    async with database.write() as session:
+        row = _rejection(topic, None, None, payload, reason, int(time.time()))
+        await session.execute(insert(Rejected.__table__), [row])  # type: ignore[arg-type]
+
+
+async def _open_streams(
+    session: AsyncSession, places: dict[bytes, tuple[TenantEntry, int]], now: int
+) -> dict[bytes, int]:
+    """Enter new streams, lock all in one order; returns the gateway each belongs to."""
+    if not places:
+        return {}
+    rows = [
+        {
+            "spool_id": spool_id, "tenant_id": places[spool_id][0].id, "gateway_id": places[spool_id][1], "cursor": 0,
+            "first_at": now, "last_at": now,
+        }
+        for spool_id in sorted(places)
+    ]  # fmt: skip
+    await session.execute(upsert(session, Stream), rows)
+    query = select(Stream.spool_id, Stream.gateway_id).where(Stream.spool_id.in_(sorted(places)))
+    query = query.order_by(Stream.spool_id).with_for_update()
+    return {row[0]: row[1] for row in (await session.execute(query)).all()}
+
+
+async def _held(session: AsyncSession, spool_ids: Sequence[bytes]) -> dict[bytes, Held]:
+    """What is held of each stream; who wants to add to it has locked it before."""
+    cursors = select(Stream.spool_id, Stream.cursor).where(Stream.spool_id.in_(spool_ids))
+    parts = select(StreamPart.spool_id, StreamPart.first, StreamPart.last).where(StreamPart.spool_id.in_(spool_ids))
+    ranges: dict[bytes, list[tuple[int, int]]] = {}
+    for spool_id, first, last in (await session.execute(parts)).all():
+        ranges.setdefault(spool_id, []).append((first, last))
+    return {
+        spool_id: Held(spool_id, cursor, ranges.get(spool_id, ()))
+        for spool_id, cursor in (await session.execute(cursors)).all()
+    }
+
+
+async def _save_cursors(session: AsyncSession, plan: _Plan, now: int) -> None:
+    touched = sorted(plan.touched)
+    if not touched:
+        return
+    for spool_id in touched:
+        await session.execute(
+            update(Stream).where(Stream.spool_id == spool_id).values(cursor=plan.held[spool_id].cursor, last_at=now)
+        )
+    await session.execute(delete(StreamPart).where(StreamPart.spool_id.in_(touched)))
+    parts = [
+        {"spool_id": spool_id, "first": first, "last": last}
+        for spool_id in touched
+        for first, last in plan.held[spool_id].parts
+    ]
+    if parts:
+        await session.execute(insert(StreamPart.__table__), parts)  # type: ignore[arg-type]
+
+
+async def _meter_of(lookup: Lookup, row: _Row) -> str | None:
+    """The meter an item is about; None for a gateway's own."""
+    match row.item:
+        case RegisterReading() | ProfileBlock() | InstantSnapshot():
+            return row.item.meter
+        case MeterEvent(meter=meter):
+            own = meter == row.delivery.topic.gateway and not await lookup.is_meter(row.tenant, meter)
+            return None if own else meter
+        case _:
+            return None
+
+
+async def _store(session: AsyncSession, lookup: Lookup, rows: Sequence[_Row], now: int, plan: _Plan) -> None:
+    """Store rows, each kind in one go; raises when one of them cannot be."""
+    blocks = Blocks()
+    registers, snapshots, events, telemetry = [], [], [], []
+    refused: list[dict[str, Any]] = []
+    for row in rows:
+        item, tenant = row.item, row.tenant
+        meter = lookup.known_meter(tenant, item.meter) if not isinstance(item, _OWN) else None
+        match item:
+            case ProfileBlock() if meter is not None:
+                source = f"gateway {row.delivery.topic.gateway}"
+                blocks.add(tenant.id, meter.id, meter.zone, item, row.late, source)
+            case RegisterReading() if meter is not None:
+                check_registers(item)
+                registers.append((tenant.id, meter.id, item))
+            case InstantSnapshot() if meter is not None:
+                check_snapshot(item)
+                snapshots.append((tenant.id, meter.id, item))
+            case MeterEvent():
+                events.append((tenant.id, meter.id if meter else None, row.gateway_id, item))
+            case GatewayTelemetry(modules=modules):
+                ids = [(await lookup.module(tenant, row.gateway_id, each.module), each) for each in modules]
+                telemetry.append((tenant.id, row.gateway_id, item, ids))
+            case Result():
+                if not await finish_command(session, row.gateway_id, item, now):
+                    reason = f"answer to command {item.command!r}, which this gateway was never given"
+                    refused.append(_rejection_of(row, reason, now))
+            case BadItem(reason=reason):
+                refused.append(_rejection_of(row, reason, now))
+    await blocks.store(session, now)
+    await store_registers(session, registers)
+    await store_snapshots(session, snapshots)
+    await store_events(session, events, now)
+    await store_telemetry(session, telemetry)
+    plan.refused += refused
+
+
+_OWN: Final = (GatewayTelemetry, Result, BadItem)
+
+
+def _refuse(plan: _Plan, delivery: Delivery, reason: str, now: int) -> None:
+    """Keep a whole batch that cannot be taken; its stream's cursor does not move."""
+    log.warning("batch refused", topic=str(delivery.topic), first=delivery.first, reason=reason)
+    payload = b"".join(_payload(item) for item in delivery.items)
+    plan.refused.append(_rejection(str(delivery.topic), delivery.spool_id, delivery.first, payload, reason, now))
+
+
+def _reject(plan: _Plan, row: _Row, reason: str, now: int) -> None:
+    plan.refused.append(_rejection_of(row, reason, now))
+
+
+def _rejection_of(row: _Row, reason: str, now: int) -> dict[str, Any]:
+    topic = str(row.delivery.topic)
+    return _rejection(topic, row.delivery.spool_id, row.seq, _payload(row.item), reason, now)
+
+
+def _rejection(
+    topic: str, spool_id: bytes | None, seq: int | None, payload: bytes, reason: str, now: int
+) -> dict[str, Any]:
+    return {
+        "at": now, "topic": topic[:200], "spool_id": spool_id, "seq": seq,
+        "reason": reason.replace("\0", "")[:MAX_REASON], "payload": payload,
+    }  # fmt: skip
+
+
+def _payload(item: Item | BadItem) -> bytes:
+    return item.payload if isinstance(item, BadItem) else encode(item)

@@ -1,0 +1,142 @@
+"""Names on the wire -> ids in the database. Unknown gateways, meters and modules are entered, not yet registered.
+
+Ids made within a transaction are remembered only when it has been committed.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from central.accounts.models import Tenant
+from central.registry.models import CommunicationModule, Gateway, Meter
+from central.store.upsert import upsert
+
+#: Names remembered; beyond it everything is forgotten and looked up anew.
+MAX_NAMES: Final = 500_000
+#: Zones and tenants are looked up again after this long, s.
+REFRESH: Final = 60.0
+
+
+class TenantEntry(NamedTuple):
+    id: int
+    zone: str
+
+
+class MeterEntry(NamedTuple):
+    id: int
+    zone: str
+
+
+@dataclass
+class Names:
+    """What is known of a set of names."""
+
+    tenants: dict[str, TenantEntry] = field(default_factory=dict)
+    gateways: dict[tuple[int, str], int] = field(default_factory=dict)
+    meters: dict[tuple[int, str], MeterEntry] = field(default_factory=dict)
+    modules: dict[tuple[int, str], int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.tenants) + len(self.gateways) + len(self.meters) + len(self.modules)
+
+
+class Directory:
+    """The names one process knows; ``lookup()`` begins what one transaction adds."""
+
+    def __init__(self) -> None:
+        self.known = Names()
+        self._since = time.monotonic()
+
+    def lookup(self, session: AsyncSession, now: int) -> "Lookup":
+        if len(self.known) > MAX_NAMES or time.monotonic() - self._since > REFRESH:
+            self.known, self._since = Names(), time.monotonic()
+        return Lookup(self.known, session, now)
+
+
+class Lookup:
+    """Names of one transaction; call :meth:`keep` after its commit."""
+
+    def __init__(self, known: Names, session: AsyncSession, now: int) -> None:
+        self._known = known
+        self._new = Names()
+        self._session = session
+        self._now = now
+
+    def keep(self) -> None:
+        self._known.tenants |= self._new.tenants
+        self._known.gateways |= self._new.gateways
+        self._known.meters |= self._new.meters
+        self._known.modules |= self._new.modules
+
+    async def tenant(self, key: str) -> TenantEntry | None:
+        """The tenant of a topic; None: there is none, and none is made."""
+        found = self._known.tenants.get(key) or self._new.tenants.get(key)
+        if found is None:
+            row = (await self._session.execute(select(Tenant.id, Tenant.zone).where(Tenant.key == key))).one_or_none()
+            if row is None:
+                return None
+            found = self._new.tenants[key] = TenantEntry(row[0], row[1])
+        return found
+
+    async def gateway(self, tenant: TenantEntry, key: str) -> int:
+        """The id of a gateway, entered when unknown."""
+        place = (tenant.id, key)
+        found = self._known.gateways.get(place) or self._new.gateways.get(place)
+        if found is None:
+            row = {"tenant_id": tenant.id, "key": key, "name": key, "place": "", "created_at": self._now}
+            await self._session.execute(upsert(self._session, Gateway, keys=("tenant_id", "key")), [row])
+            query = select(Gateway.id).where(Gateway.tenant_id == tenant.id, Gateway.key == key)
+            found = self._new.gateways[place] = (await self._session.execute(query)).scalar_one()
+        return found
+
+    def known_meter(self, tenant: TenantEntry, key: str) -> MeterEntry | None:
+        """A meter that :meth:`meters` has been asked for."""
+        return self._known.meters.get((tenant.id, key)) or self._new.meters.get((tenant.id, key))
+
+    async def meters(self, tenant: TenantEntry, gateway_id: int, keys: Iterable[str]) -> None:
+        """Make meters known, entering those that nobody has entered yet, as read by ``gateway_id``."""
+        wanted = {key for key in keys if self.known_meter(tenant, key) is None}
+        await self._find_meters(tenant, wanted)
+        fresh = sorted(key for key in wanted if self.known_meter(tenant, key) is None)
+        if fresh:
+            rows = [
+                {
+                    "tenant_id": tenant.id, "key": key, "serial": key, "name": "", "gateway_id": gateway_id, "zone": "",
+                    "multiplier_num": 1, "multiplier_den": 1, "monitored": True, "calendar": "", "registered": False,
+                    "created_at": self._now,
+                }
+                for key in fresh
+            ]  # fmt: skip
+            await self._session.execute(upsert(self._session, Meter, keys=("tenant_id", "key")), rows)
+            await self._find_meters(tenant, set(fresh))
+
+    async def is_meter(self, tenant: TenantEntry, key: str) -> bool:
+        """Whether a meter of this name has been entered; none is made."""
+        await self._find_meters(tenant, {key} if self.known_meter(tenant, key) is None else set())
+        return self.known_meter(tenant, key) is not None
+
+    async def module(self, tenant: TenantEntry, gateway_id: int, key: str) -> int:
+        """The id of a communication module, entered when unknown."""
+        place = (tenant.id, key)
+        found = self._known.modules.get(place) or self._new.modules.get(place)
+        if found is None:
+            row = {"tenant_id": tenant.id, "key": key, "name": key, "gateway_id": gateway_id, "created_at": self._now}
+            await self._session.execute(upsert(self._session, CommunicationModule, keys=("tenant_id", "key")), [row])
+            query = select(CommunicationModule.id).where(
+                CommunicationModule.tenant_id == tenant.id, CommunicationModule.key == key
+            )
+            found = self._new.modules[place] = (await self._session.execute(query)).scalar_one()
+        return found
+
+    async def _find_meters(self, tenant: TenantEntry, keys: set[str]) -> None:
+        ordered = sorted(keys)
+        for at in range(0, len(ordered), 1000):
+            query = select(Meter.key, Meter.id, Meter.zone).where(
+                Meter.tenant_id == tenant.id, Meter.key.in_(ordered[at : at + 1000])
+            )
+            for key, meter_id, zone in (await self._session.execute(query)).all():
+                self._new.meters[tenant.id, key] = MeterEntry(meter_id, zone or tenant.zone)

@@ -1,0 +1,24 @@
+"""Which database errors pass by themselves, and which come from what was to be written."""
+
+import asyncio
+from typing import Final
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+#: SQLSTATE classes: connection, rollback (deadlock, serialization), resources, intervention, system.
+_PASSING: Final = ("08", "40", "53", "55", "57", "58")
+
+
+def is_passing(error: BaseException) -> bool:
+    """True: the database is out of reach or busy, the same write will do later. False: this data will never do."""
+    if isinstance(error, PoolTimeoutError | OSError | asyncio.TimeoutError | ConnectionError):
+        return True
+    if isinstance(error, DBAPIError):
+        if isinstance(error.orig.__cause__ if error.orig else None, ValueError):
+            return False  # a value that the driver itself refuses to send
+        state = getattr(error.orig, "sqlstate", None)
+        if error.connection_invalidated or (isinstance(state, str) and state.startswith(_PASSING)):
+            return True
+        return state is None and isinstance(error, OperationalError | InterfaceError)
+    return False

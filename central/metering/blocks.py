@@ -1,0 +1,225 @@
+"""Profile blocks cut into local days and merged into the day in force by quality (pure).
+
+A later delivery replaces what is worth less (``shared.quality.rank``) and, when its value differs, what is worth the
+same: that is a correction, and the caller keeps the block that stood there. Equal values only join their flags. So the
+order in which blocks arrive does not matter unless they contradict each other.
+"""
+
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+from functools import lru_cache
+from typing import Final
+
+from central.metering.series import common_scale
+from ext.profile import ProfileError, pack, unpack
+from shared.intervals import ceil, day_range, split_days
+from shared.intervals import zone as zone_of
+from shared.quality import NOT_BILLABLE, Quality, rank
+from shared.quantities import Process, Quantity, QuantityError
+from shared.wire import ProfileBlock
+
+DAY: Final = 86400
+MAX_INTEGER: Final = (1 << 63) - 1
+
+_MISSING: Final = int(Quality.MISSING)
+_NOT_BILLABLE: Final = int(NOT_BILLABLE)
+_RANKS: Final = bytes(rank(flags) for flags in range(512))
+_EPOCH: Final = date(1970, 1, 1)
+#: Intervals in the longest local day of one-second steps.
+_ALL_MISSING: Final = array("H", [_MISSING]) * (26 * 3600)
+
+
+class BlockError(ValueError):
+    """A block that cannot be stored; the text says why."""
+
+
+@dataclass(slots=True)
+class Cut:
+    """What a block says about one local day: intervals ``at`` .. of the day's grid."""
+
+    channel: int
+    day: int
+    step: int
+    num: int
+    den: int
+    start: int  # of the day's first interval
+    count: int  # intervals in the day
+    at: int
+    values: "array[int]"
+    flags: "array[int]"
+
+
+@dataclass(slots=True)
+class Day:
+    """One day in force, unpacked. ``version`` grows with each correction."""
+
+    start: int
+    step: int
+    num: int
+    den: int
+    values: "array[int]"
+    flags: "array[int]"
+    version: int = 1
+
+    @classmethod
+    def empty(cls, cut: Cut) -> "Day":
+        """A day of which nothing is held."""
+        values = array("q", bytes(8 * cut.count))
+        return cls(cut.start, cut.step, cut.num, cut.den, values, _ALL_MISSING[: cut.count])
+
+    def packed(self) -> bytes:
+        return pack(self.values, self.flags, self.step)
+
+    def figures(self) -> tuple[int, int, int]:
+        """Return (intervals held, all flags together, sum of billable counts); :class:`BlockError` beyond 64 bits."""
+        if not any(self.flags):
+            held, union, total = len(self.flags), 0, sum(self.values)
+        else:
+            held, union, total = 0, 0, 0
+            for value, flags in zip(self.values, self.flags, strict=True):
+                union |= flags
+                held += not flags & _MISSING
+                if not flags & _NOT_BILLABLE:
+                    total += value
+        if not -MAX_INTEGER <= total <= MAX_INTEGER:
+            raise BlockError(f"the day's sum {total} is beyond 64 bits")
+        return held, union, total
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """``changed``: the day is another than before. ``corrected``: it replaces values that somebody may have used."""
+
+    changed: bool
+    corrected: bool
+
+
+def cut(block: ProfileBlock, zone: str) -> list[Cut]:
+    """Cut a block into the local days of ``zone``; raises :class:`BlockError` when anything about it cannot be."""
+    try:
+        quantity = Quantity.parse(block.channel)
+        values, flags, step = unpack(block.data)
+    except (QuantityError, ProfileError) as error:
+        raise BlockError(str(error)) from error
+    if quantity.d != Process.PROFILE:
+        raise BlockError(f"channel {block.channel} is no profile channel: those are C.{int(Process.PROFILE)}.E")
+    if (len(values), step) != (block.count, block.step):
+        raise BlockError(f"{block.count} intervals of {block.step} s announced, {len(values)} of {step} s packed")
+    if DAY % step or block.start % step:
+        raise BlockError(f"intervals of {step} s from {block.start} are not aligned to a step that divides the day")
+    if block.num > MAX_INTEGER or block.den > MAX_INTEGER:
+        raise BlockError(f"scale {block.num}/{block.den} is beyond 64 bits")
+    scale = Fraction(block.num, block.den)
+    found = []
+    for day, start, count, first, last in _days(block.start, step, block.count, zone):
+        low, high = (first - block.start) // step, (last - block.start) // step
+        found.append(
+            Cut(
+                channel=quantity.code,
+                day=day,
+                step=step,
+                num=scale.numerator,
+                den=scale.denominator,
+                start=start,
+                count=count,
+                at=(first - start) // step,
+                values=values[low:high],
+                flags=flags[low:high],
+            )
+        )
+    return found
+
+
+def unpack_day(start: int, num: int, den: int, version: int, data: bytes) -> Day:
+    """A stored day."""
+    values, flags, step = unpack(data)
+    return Day(start, step, num, den, values, flags, version)
+
+
+def merge(day: Day, new: Cut, late: bool = False) -> Merged:
+    """Merge ``new`` into ``day`` in place. ``late``: it was sent before what is held, so it fills, never corrects."""
+    if (day.num, day.den) != (new.num, new.den):
+        _rescale(day, new)
+    low, high = new.at, new.at + len(new.values)
+    held = day.flags[low:high]
+    if held == _ALL_MISSING[: high - low] and not any(new.flags):
+        day.values[low:high] = new.values
+        day.flags[low:high] = new.flags
+        return Merged(True, False)
+    if held == new.flags and day.values[low:high] == new.values:
+        return Merged(False, False)
+    changed = corrected = False
+    for i, (value, flags) in enumerate(zip(new.values, new.flags, strict=True), low):
+        before = day.flags[i]
+        better = _RANKS[flags & 511] - _RANKS[before & 511]
+        differs = day.values[i] != value
+        if better < 0 or (better == 0 and late and differs):
+            continue
+        if (better == 0 and not differs) or flags & _MISSING:
+            flags |= before
+            value = day.values[i]
+        elif not before & _MISSING and differs:
+            corrected = True
+        if differs or flags != before:
+            changed = True
+            day.values[i] = value
+            day.flags[i] = flags
+    return Merged(changed, corrected)
+
+
+def contradicts(day: Day, new: Cut) -> bool:
+    """Whether a late block says something else than what is held at the same rank (scales brought together before)."""
+    return any(
+        day.values[i] != value and _RANKS[flags & 511] == _RANKS[day.flags[i] & 511] > 0
+        for i, (value, flags) in enumerate(zip(new.values, new.flags, strict=True), new.at)
+    )
+
+
+def _rescale(day: Day, new: Cut) -> None:
+    old_scale, new_scale = Fraction(day.num, day.den), Fraction(new.num, new.den)
+    scale = common_scale((old_scale, new_scale))
+    old_values = _times(day.values, int(old_scale / scale))
+    new.values = _times(new.values, int(new_scale / scale))
+    day.values, day.num, day.den = old_values, scale.numerator, scale.denominator
+    new.num, new.den = day.num, day.den
+
+
+def _times(values: "array[int]", factor: int) -> "array[int]":
+    if factor == 1:
+        return values
+    try:
+        return array("q", [value * factor for value in values])
+    except OverflowError as error:
+        raise BlockError(f"counts times {factor}, to bring two scales together, are beyond 64 bits") from error
+
+
+def _days(start: int, step: int, count: int, zone: str) -> Iterator[tuple[int, int, int, int, int]]:
+    """Yield (day number, the day's first interval, its intervals, first and end of the block's part)."""
+    end = start + step * count
+    guess = _day_of(start // DAY * DAY, zone, step)
+    if guess[1] <= start and end <= guess[1] + guess[2] * step:
+        yield *guess, start, end
+        return
+    for day, part in split_days(start, end, zone_of(zone)):
+        number, first, intervals = _grid(day, zone, step)
+        low, high = max(ceil(part.start, step), start), ceil(part.end, step)
+        if low < min(high, end):
+            yield number, first, intervals, low, min(high, end)
+
+
+@lru_cache(maxsize=4096)
+def _day_of(instant: int, zone: str, step: int) -> tuple[int, int, int]:
+    """Grid of the local day that holds noon UTC of ``instant``'s day: a guess that is right for most small blocks."""
+    day, _ = next(split_days(instant + DAY // 2, instant + DAY // 2 + 1, zone_of(zone)))
+    return _grid(day, zone, step)
+
+
+@lru_cache(maxsize=4096)
+def _grid(day: date, zone: str, step: int) -> tuple[int, int, int]:
+    """Return (day number, first interval, intervals) of a local day."""
+    start, end = day_range(day, zone_of(zone))
+    first = ceil(start, step)
+    return (day - _EPOCH).days, first, (ceil(end, step) - first) // step

@@ -1,0 +1,189 @@
+"""Write what was measured: many blocks of many meters with one query and one upsert per transaction."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, Final, NamedTuple, TypeVar
+
+import msgspec
+from sqlalchemy import insert, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from central.metering.blocks import Cut, Day, contradicts, cut, merge, unpack_day
+from central.metering.models import Event, ProfileDay, ProfileVersion, RegisterSet, Snapshot
+from central.metering.registers import encode_values
+from central.metering.snapshots import decode_values
+from central.store.upsert import upsert
+from shared.quantities import Quantity
+from shared.wire import InstantSnapshot, MeterEvent, ProfileBlock, RegisterReading, encode
+
+#: Keys in one query; SQLite takes 32766 values in all.
+_KEYS: Final = 2000
+
+_DAY_COLUMNS: Final = ("start", "count", "num", "den", "held", "flags", "total", "version", "changed_at", "data")
+
+T = TypeVar("T")
+
+
+class Key(NamedTuple):
+    """Primary key of a stored day."""
+
+    tenant_id: int
+    meter_id: int
+    channel: int
+    day: int
+    step: int
+
+
+@dataclass(slots=True)
+class Blocks:
+    """Profile blocks of one transaction, cut into days, in the order they were sent."""
+
+    cuts: list[tuple[Key, Cut, bool, str]] = field(default_factory=list)
+
+    def add(self, tenant_id: int, meter_id: int, zone: str, block: ProfileBlock, late: bool, source: str) -> None:
+        """Take a block; raises :class:`central.metering.blocks.BlockError` and takes nothing of it."""
+        for each in cut(block, zone):
+            self.cuts.append((Key(tenant_id, meter_id, each.channel, each.day, each.step), each, late, source))
+
+    async def store(self, session: AsyncSession, now: int) -> int:
+        """Merge all into the stored days; returns how many days changed."""
+        if not self.cuts:
+            return 0
+        days = await _load(session, {key for key, _, _, _ in self.cuts})
+        changed: dict[Key, Day] = {}
+        versions: list[dict[str, Any]] = []
+        for key, each, late, source in self.cuts:
+            day = days.get(key)
+            if day is None:
+                day = days[key] = Day.empty(each)
+            if day.start != each.start or len(day.values) != each.count:
+                raise ValueError(f"stored day {key} begins at {day.start}, the meter's zone now says {each.start}")
+            before = Day(day.start, day.step, day.num, day.den, day.values[:], day.flags[:], day.version)
+            outcome = merge(day, each, late)
+            if outcome.corrected:
+                versions.append(_version(key, before, now, source, "a later delivery differs"))
+                day.version += 1
+            elif late and contradicts(day, each):
+                beaten = Day.empty(each)
+                merge(beaten, each)
+                beaten.version = day.version
+                versions.append(_version(key, beaten, now, source, "sent before what is in force, arrived after it"))
+                day.version += 1
+                changed[key] = day
+            if outcome.changed:
+                changed[key] = day
+        if versions:
+            await session.execute(insert(ProfileVersion.__table__), versions)  # type: ignore[arg-type]
+        if changed:
+            rows = [_row(key, day, now) for key, day in sorted(changed.items())]
+            await session.execute(upsert(session, ProfileDay, update=_DAY_COLUMNS), rows)
+        return len(changed)
+
+
+async def store_registers(session: AsyncSession, readings: Sequence[tuple[int, int, RegisterReading]]) -> None:
+    """Store readings as (tenant, meter, reading); one that is held already changes nothing."""
+    rows = []
+    for tenant_id, meter_id, reading in readings:
+        data = encode_values(reading.values)
+        rows.append(
+            {
+                "tenant_id": tenant_id,
+                "meter_id": meter_id,
+                "at": reading.at,
+                "read_at": reading.read_at,
+                "period": reading.period,
+                "resets": reading.resets,
+                "reset_at": reading.reset_at,
+                "digest": digest(data),
+                "data": data,
+            }
+        )
+    if rows:
+        keys = ("tenant_id", "meter_id", "at", "period", "digest")
+        await session.execute(upsert(session, RegisterSet, keys=keys), rows)
+
+
+async def store_snapshots(session: AsyncSession, snapshots: Sequence[tuple[int, int, InstantSnapshot]]) -> None:
+    """Store instantaneous values; a second set of one instant replaces the first."""
+    rows = {(tenant_id, meter_id, snapshot.at): encode(snapshot) for tenant_id, meter_id, snapshot in snapshots}
+    if rows:
+        await session.execute(
+            upsert(session, Snapshot, update=("data",)),
+            [{"tenant_id": t, "meter_id": m, "at": at, "data": data} for (t, m, at), data in rows.items()],
+        )
+
+
+async def store_events(
+    session: AsyncSession, events: Sequence[tuple[int, int | None, int, MeterEvent]], now: int
+) -> None:
+    """Store events as (tenant, meter or None, gateway, event); a later end of one that lasts is filled in."""
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for tenant_id, meter_id, gateway_id, event in events:
+        detail = msgspec.json.encode(event.detail, order="sorted").decode()
+        key = (tenant_id, meter_id, event.at, event.kind, digest(detail.encode()))
+        until = event.until if event.until is not None else rows.get(key, {}).get("until")
+        rows[key] = {
+            "tenant_id": tenant_id, "meter_id": meter_id, "gateway_id": gateway_id, "at": event.at, "until": until,
+            "kind": event.kind, "detail": detail, "digest": key[4], "received_at": now,
+        }  # fmt: skip
+    if not rows:
+        return
+    keys = ("tenant_id", "meter_id", "at", "kind", "digest")
+    await session.execute(upsert(session, Event, keys=keys, fill=("until",)), list(rows.values()))
+
+
+def check_registers(reading: RegisterReading) -> None:
+    """Raise ValueError for a reading that could not be read back."""
+    for value in reading.values:
+        Quantity.parse(value.quantity)
+
+
+def check_snapshot(snapshot: InstantSnapshot) -> None:
+    """Raise ValueError for a snapshot that could not be read back."""
+    decode_values(snapshot)
+
+
+def digest(data: bytes) -> int:
+    """Signed 64-bit digest, part of the key of registers and events."""
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little", signed=True)
+
+
+async def _load(session: AsyncSession, keys: set[Key]) -> dict[Key, Day]:
+    columns = (
+        ProfileDay.tenant_id, ProfileDay.meter_id, ProfileDay.channel, ProfileDay.day, ProfileDay.step,
+        ProfileDay.start, ProfileDay.num, ProfileDay.den, ProfileDay.version, ProfileDay.data,
+    )  # fmt: skip
+    by_tenant: dict[int, set[tuple[int, int, int]]] = {}
+    for key in keys:
+        by_tenant.setdefault(key.tenant_id, set()).add((key.meter_id, key.channel, key.day))
+    found: dict[Key, Day] = {}
+    place = tuple_(ProfileDay.meter_id, ProfileDay.channel, ProfileDay.day)
+    for tenant_id, wanted in by_tenant.items():
+        for part in _chunks(sorted(wanted), _KEYS):
+            query = select(*columns).where(ProfileDay.tenant_id == tenant_id, place.in_(part))
+            for row in await session.execute(query):
+                found[Key(*row[:5])] = unpack_day(row[5], row[6], row[7], row[8], row[9])
+    return found
+
+
+def _row(key: Key, day: Day, now: int) -> dict[str, Any]:
+    held, flags, total = day.figures()
+    return key._asdict() | {
+        "start": day.start, "count": len(day.values), "num": day.num, "den": day.den, "held": held, "flags": flags,
+        "total": total, "version": day.version, "changed_at": now, "data": day.packed(),
+    }  # fmt: skip
+
+
+def _version(key: Key, day: Day, now: int, source: str, reason: str) -> dict[str, Any]:
+    return key._asdict() | {
+        "version": day.version, "start": day.start, "count": len(day.values), "num": day.num, "den": day.den,
+        "data": day.packed(), "replaced_at": now, "source": source, "author": "", "reason": reason,
+    }  # fmt: skip
+
+
+def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    source = iter(items)
+    while chunk := list(islice(source, size)):
+        yield chunk
