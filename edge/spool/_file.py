@@ -46,8 +46,8 @@ def open_file(path: Path, settings: SpoolSettings, clock_seconds: int) -> Opened
     try:
         connection = _connect(path, settings)
         _check(connection)
-    except sqlite3.DatabaseError as error:
-        if not is_damage(error):
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+        if not is_damage(error) and getattr(error, "sqlite_errorcode", 0) != sqlite3.SQLITE_ERROR:
             raise
         damage = _salvage.replace(path, clock_seconds, str(error))
         connection = _connect(path, settings)
@@ -64,7 +64,9 @@ def open_reader(path: Path) -> sqlite3.Connection:
 
 
 def is_damage(error: Exception) -> bool:
-    """Whether SQLite says that the file itself is wrong."""
+    """Whether SQLite says that the file itself is wrong (or garbles even that)."""
+    if isinstance(error, UnicodeDecodeError):
+        return True
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
@@ -90,14 +92,19 @@ def _connect(path: Path, settings: SpoolSettings) -> sqlite3.Connection:
 
 
 def _check(connection: sqlite3.Connection) -> None:
-    """Raise ``sqlite3.DatabaseError`` as SQLite would when it met the damage later."""
+    """Raise ``sqlite3.DatabaseError`` as SQLite would when it met the damage later.
+
+    Values are the rows' checksums' business; here it is pages, and that the schema still says what it should.
+    """
     try:
+        for table, columns in _schema.TABLES.items():
+            connection.execute(f"SELECT {columns} FROM {table} LIMIT 0")  # noqa: S608
         row = connection.execute("PRAGMA quick_check(1)").fetchone()
         if row[0] == "ok":
             return
         error = sqlite3.DatabaseError(row[0])
         error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
         raise error
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
         connection.close()
         raise

@@ -25,11 +25,7 @@ from edge.spool._transaction import INSERT
 
 _SUFFIXES: Final = ("-wal", "-shm", "")  # the log first: it must never meet another database
 _KEPT: Final = 2  # damaged files kept for the person who looks
-_TABLES: Final = {
-    "driver_state": "meter, state",
-    "commands": "id, begun_at, lived_at, result",
-    "evidence": "meter, at, what, frames, lived_at",
-}
+_TAKEN_OVER: Final = ("driver_state", "commands", "evidence")
 
 
 @dataclass(frozen=True)
@@ -85,7 +81,7 @@ def damaged_files(path: Path) -> list[Path]:
 def _copy(old: sqlite3.Connection | None, new: sqlite3.Connection, now: int) -> tuple[int, bool]:
     stream = None
     if old is not None:
-        with contextlib.suppress(sqlite3.DatabaseError):
+        with contextlib.suppress(sqlite3.DatabaseError, UnicodeDecodeError):
             stream = Stream.load(old)
     kept = stream is not None
     rows, first, last, lived = 0, 0, 0, 0
@@ -93,8 +89,8 @@ def _copy(old: sqlite3.Connection | None, new: sqlite3.Connection, now: int) -> 
     for row in _readable_rows(old, stream.last if stream else None):
         new.execute(INSERT, row)
         rows, first, last, lived = rows + 1, first or row.number, row.number, row.lived_at
-    for table, columns in _TABLES.items():
-        _copy_table(old, new, table, columns)
+    for table in _TAKEN_OVER:
+        _copy_table(old, new, table, _schema.TABLES[table])
     if stream is None:
         stream = Stream.fresh(after=max(first - 1, 0), last=last, lived=float(lived), wall=float(now))
     stream.last = max(stream.last, last)
@@ -133,7 +129,7 @@ def _copy_table(old: sqlite3.Connection | None, new: sqlite3.Connection, table: 
     if old is None:
         return
     marks = ", ".join(itertools.repeat("?", columns.count(",") + 1))
-    with contextlib.suppress(sqlite3.DatabaseError):  # what is readable before the damage is taken over
+    with contextlib.suppress(sqlite3.DatabaseError, UnicodeDecodeError):  # what comes before the damage
         for row in old.execute(f"SELECT {columns} FROM {table}"):  # noqa: S608
             new.execute(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})", row)  # noqa: S608
 
@@ -144,7 +140,7 @@ def _open_damaged(path: Path) -> sqlite3.Connection | None:
         old = sqlite3.connect(f"{path.absolute().as_uri()}{query}", uri=True, isolation_level=None)
         try:
             old.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, UnicodeDecodeError):
             old.close()
         else:
             return old

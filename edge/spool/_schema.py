@@ -49,6 +49,17 @@ MIGRATIONS: Final[tuple[tuple[int, str, tuple[str, ...]], ...]] = (
 )
 
 
+#: What the program relies on.
+TABLES: Final = {
+    "stream": "id, spool_id, base, last, cursor, lived, wall, made_at, crc",
+    "items": "number, kind, meter, created_at, lived_at, payload, crc",
+    "driver_state": "meter, state",
+    "intervals": "meter, channel, ranges",
+    "commands": "id, begun_at, lived_at, result",
+    "evidence": "id, meter, at, what, frames, lived_at",
+}
+
+
 def version_of(path: Path) -> int:
     """Schema number of the file, 0 when it is empty or not there; raises as :func:`check_version`."""
     if not path.exists():

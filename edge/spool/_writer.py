@@ -207,7 +207,7 @@ class Writer:
         stream = self.committed.copy()
         stream.lived, stream.wall = self._age.lived, self._age.wall
         acknowledged = self.acknowledged
-        stream.cursor = max(stream.cursor, min(acknowledged, stream.last))
+        stream.cursor = ahead = max(stream.cursor, min(acknowledged, stream.last))
         tx = Transaction(connection, stream, self.gateway)
         self._make_room(tx)
         for job in jobs:
@@ -218,7 +218,7 @@ class Writer:
         connection.execute("COMMIT")
         if told:
             del self._alarms[:alarms]
-        if tx.stream.cursor < self.committed.cursor and self.acknowledged == acknowledged:
+        if tx.stream.cursor < ahead and self.acknowledged == acknowledged:
             self.acknowledged = tx.stream.cursor  # rewound by a job
         self.committed = tx.stream.copy()
 

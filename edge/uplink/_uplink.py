@@ -210,8 +210,9 @@ class Uplink:
     async def _subscribe(self, client: aiomqtt.Client) -> None:
         topics = [self._topic("ack"), self._topic("cmd")]
         granted = await client.subscribe([(topic, 1) for topic in topics])
-        for topic, code in zip(topics, granted, strict=True):
-            if (code if isinstance(code, int) else code.value) >= 0x80:
+        codes = [code if isinstance(code, int) else code.value for code in granted]
+        for topic, code in zip(topics, codes, strict=True):
+            if code >= 0x80:  # MQTT 3.1.1 §3.9.3: failure
                 raise NotAllowedError(f"the broker does not let {self.spool.gateway} subscribe to {topic}")
 
     async def _session(self, client: aiomqtt.Client) -> None:
@@ -308,7 +309,7 @@ class Uplink:
     async def _receive(self, client: aiomqtt.Client) -> None:
         ack, cmd = self._topic("ack"), self._topic("cmd")
         async for message in client.messages:
-            payload = message.payload if isinstance(message.payload, bytes) else b""
+            payload = message.payload
             topic = str(message.topic)
             try:
                 if topic == ack:

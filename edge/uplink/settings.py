@@ -27,11 +27,11 @@ class UplinkSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     key_file: str | None = None
     keepalive_seconds: Annotated[int, Meta(ge=5, le=3600)] = 30
     timeout_seconds: Annotated[float, Meta(ge=0.5, le=120)] = 10.0  # for each answer of the broker
-    reconnect_max_seconds: Annotated[float, Meta(ge=1, le=3600)] = 60.0
+    reconnect_max_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 60.0
     batch_bytes: Annotated[int, Meta(ge=1024, le=MAX_BATCH_BYTES // 2)] = 64 << 10
     batch_rows: Annotated[int, Meta(ge=1, le=MAX_BATCH_ITEMS)] = 512
     window: Annotated[int, Meta(ge=1, le=64)] = 8
-    ack_seconds: Annotated[float, Meta(ge=1, le=600)] = 10.0  # without progress for so long, rows are sent again
+    ack_seconds: Annotated[float, Meta(ge=0.1, le=600)] = 10.0  # without progress for so long, rows are sent again
     state_seconds: Annotated[float, Meta(ge=1, le=3600)] = 60.0
 
     def tls_context(self) -> ssl.SSLContext | None:

@@ -52,7 +52,7 @@ class Gateway:
 
 @contextlib.asynccontextmanager
 async def gateway(folder: Path, port: int, **settings: float | str) -> AsyncIterator[Gateway]:
-    values: dict[str, float | str] = {"ack_seconds": 1.0, "timeout_seconds": 1.0, "reconnect_max_seconds": 1.0}
+    values: dict[str, float | str] = {"ack_seconds": 0.5, "timeout_seconds": 1.0, "reconnect_max_seconds": 0.5}
     merged = UplinkSettings(host="127.0.0.1", port=port, **(values | settings))  # type: ignore[arg-type]
     async with Spool(folder / "spool.db", "gw1") as spool:
         it = Gateway(spool, merged)
@@ -203,7 +203,7 @@ async def test_nobody_answers(tmp_path: Path, broker: Broker) -> None:
     async with gateway(tmp_path, broker.port, batch_rows=10) as gw, Central(broker.port) as central:
         central.mute = True
         await gw.spool.add([event(n) for n in range(1000)])
-        await asyncio.sleep(4.0)
+        await asyncio.sleep(2.0)
         assert 2 <= gw.uplink.counters.batches <= 5
         assert gw.spool.cursor == 0
         central.mute = False
@@ -277,7 +277,7 @@ async def test_failed_connections_leave_no_descriptors(tmp_path: Path, broker: B
     """Refused, and accepted but never answered: both many times."""
     async with Proxy(broker.port) as proxy:
         proxy.freeze()
-        async with gateway(tmp_path, proxy.port, timeout_seconds=0.5, reconnect_max_seconds=1.0) as gw:
+        async with gateway(tmp_path, proxy.port, timeout_seconds=0.5, reconnect_max_seconds=0.1) as gw:
             await until(lambda: gw.uplink.link.failures >= 2)
             before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
             await until(lambda: gw.uplink.link.failures >= 5, 20)
