@@ -7,12 +7,13 @@ from typing import Any, Final
 
 import structlog
 from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.fleet.store import finish_command, note_contact, store_telemetry
 from central.ingest.decode import BadItem, Delivery
 from central.ingest.directory import Directory, Lookup, TenantEntry
-from central.ingest.faults import is_passing
+from central.ingest.faults import is_passing, reason_of
 from central.ingest.held import MAX_PARTS, Held
 from central.ingest.models import Rejected, Stream, StreamPart
 from central.metering.store import (
@@ -111,7 +112,9 @@ class Committer:
             if is_passing(error):
                 raise
             if len(deliveries) == 1:
-                log.warning("batch has an item that cannot be stored", topic=str(deliveries[0].topic), error=str(error))
+                log.warning(
+                    "batch has an item that cannot be stored", topic=str(deliveries[0].topic), error=reason_of(error)
+                )
                 return await self._transaction(deliveries, one_by_one=True)
         half = len(deliveries) // 2
         return [*await self.commit(deliveries[:half]), *await self.commit(deliveries[half:])]
@@ -209,8 +212,10 @@ class Committer:
         except Exception as error:
             if is_passing(error):
                 raise
-            log.warning("item rejected", topic=str(row.delivery.topic), seq=row.seq, error=str(error), exc_info=True)
-            _reject(plan, row, f"{type(error).__name__}: {error}", now)
+            unexpected = not isinstance(error, ValueError | ArithmeticError | DBAPIError)
+            reason = reason_of(error)
+            log.warning("item rejected", topic=str(row.delivery.topic), seq=row.seq, reason=reason, exc_info=unexpected)
+            plan.refused.append(_rejection_of(row, reason, now))
 
     async def _note_contacts(self, session: AsyncSession, gateway_ids: set[int], now: int) -> None:
         clock = time.monotonic()
@@ -337,10 +342,6 @@ def _refuse(plan: _Plan, delivery: Delivery, reason: str, now: int) -> None:
     log.warning("batch refused", topic=str(delivery.topic), first=delivery.first, reason=reason)
     payload = b"".join(_payload(item) for item in delivery.items)
     plan.refused.append(_rejection(str(delivery.topic), delivery.spool_id, delivery.first, payload, reason, now))
-
-
-def _reject(plan: _Plan, row: _Row, reason: str, now: int) -> None:
-    plan.refused.append(_rejection_of(row, reason, now))
 
 
 def _rejection_of(row: _Row, reason: str, now: int) -> dict[str, Any]:

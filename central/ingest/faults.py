@@ -22,3 +22,9 @@ def is_passing(error: BaseException) -> bool:
             return True
         return state is None and isinstance(error, OperationalError | InterfaceError)
     return False
+
+
+def reason_of(error: BaseException) -> str:
+    """One line for people: a database's own words without the statement."""
+    text = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+    return f"{type(error).__name__}: {' '.join(text.split())}"

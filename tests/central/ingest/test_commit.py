@@ -1,0 +1,178 @@
+"""Rows and cursors in one transaction: nothing lost, nothing twice, a bad item never in the way of others."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+import pytest
+from sqlalchemy import func, select
+
+from central.fleet.models import GatewayHealth, ModuleHealth
+from central.ingest.commit import Committer
+from central.ingest.decode import Delivery
+from central.ingest.faults import is_passing
+from central.ingest.models import Rejected, StreamPart
+from central.ingest.models import Stream as StreamRow
+from central.metering import service
+from central.metering.models import Event, ProfileDay, ProfileVersion, RegisterSet, Snapshot
+from central.registry.models import Gateway, Meter
+from central.registry.service import get_meter
+from central.store.engine import Database
+from shared.ids import Topic
+from shared.quantities import Quantity
+from shared.wire import GatewayTelemetry, Item, MeterEvent, RegisterReading, RegisterValue
+from tests.central.samples import MIDNIGHT, SPOOL, TOPIC, Stream, block, delivery, enter_tenant, stream, tenant_id
+
+
+async def assert_equals(database: Database, made: Stream) -> None:
+    """Central holds exactly what the stream has, value for value."""
+    async with database.read() as session:
+        tenant = await tenant_id(session)
+        for meter, channel in sorted({key[:2] for key in made.intervals}):
+            wanted = {key[2]: value for key, value in made.intervals.items() if key[:2] == (meter, channel)}
+            view = await get_meter(session, tenant, meter)
+            series = await service.profile(session, view, Quantity.parse(channel), min(wanted), max(wanted) + 900)
+            held = series.instants()[series.held], series.values[series.held]
+            found = dict(zip(held[0].tolist(), held[1].tolist(), strict=True))
+            assert found == wanted
+            totals = await session.scalars(
+                select(ProfileDay.total).where(
+                    ProfileDay.meter_id == view.meter.id, ProfileDay.channel == Quantity.parse(channel).code
+                )
+            )
+            assert sum(totals) == sum(wanted.values())
+        for table, kind in ((RegisterSet, "RegisterReading"), (Snapshot, "InstantSnapshot"), (Event, "MeterEvent")):
+            count = await session.scalar(select(func.count()).select_from(table))
+            wanted_count = len({item for item in map(repr, made.items) if item.startswith(kind)})
+            assert (table, count) == (table, wanted_count)
+
+
+async def cursor(database: Database, spool: bytes = SPOOL) -> tuple[int, int]:
+    """(cursor, number of parts beyond it)."""
+    async with database.read() as session:
+        at = await session.scalar(select(StreamRow.cursor).where(StreamRow.spool_id == spool))
+        parts = await session.scalar(select(func.count()).select_from(StreamPart))
+    return at or 0, parts or 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_any_order_among_workers(database: Database, seed: int) -> None:
+    """Batches in any order, some twice, cut differently, to three workers at once."""
+    await enter_tenant(database)
+    rng = random.Random(seed)
+    made = stream(rng)
+    batches = made.batches(rng) + made.batches(rng)
+    rng.shuffle(batches)
+    shares: list[list[tuple[int, list[object]]]] = [[], [], []]
+    for batch in batches:
+        rng.choice(shares).append(batch)  # type: ignore[arg-type]
+
+    async def work(share: Sequence[tuple[int, list[object]]]) -> None:
+        committer = Committer(database)
+        at = 0
+        while at < len(share):
+            count = rng.randint(1, 5)
+            group = [delivery(items, first) for first, items in share[at : at + count]]  # type: ignore[arg-type]
+            await patiently(committer, group)
+            at += count
+
+    await asyncio.gather(*(work(share) for share in shares))
+    assert await cursor(database) == (len(made.items), 0)
+    await assert_equals(database, made)
+    async with database.read() as session:
+        assert await session.scalar(select(func.count()).select_from(ProfileVersion)) == 0
+        assert await session.scalar(select(func.count()).select_from(Rejected)) == 0
+        assert await session.scalar(select(func.count()).select_from(Gateway)) == 1
+        meters = (await session.scalars(select(Meter))).all()
+        assert {(meter.key, meter.registered) for meter in meters} == {("m0", False), ("m1", False), ("m2", False)}
+
+
+async def patiently(committer: Committer, group: Sequence[Delivery]) -> None:
+    """As the worker does: what the database asks to repeat is repeated."""
+    for _ in range(20):
+        try:
+            await committer.commit(group)
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            await asyncio.sleep(0.05)
+        else:
+            return
+    raise AssertionError("the database never let us")
+
+
+async def test_cursor_waits_for_a_gap_and_asks(database: Database) -> None:
+    await enter_tenant(database)
+    committer = Committer(database)
+    made = stream(random.Random(5), meters=1, hours=20)
+    items = made.items[:9]
+    (first,) = await committer.commit([delivery(items[:2], 1)])
+    assert (first.cursor.seq, first.gap) == (2, False)
+    (ack,) = await committer.commit([delivery(items[4:6], 5), delivery(items[7:9], 8)])
+    assert (ack.cursor.seq, ack.gap, ack.cursor.want) == (2, True, [])
+    (asked,) = await committer.cursors([SPOOL], ask=True)
+    assert (asked.seq, asked.want) == (2, [(3, 4), (7, 7)])
+    (ack,) = await committer.commit([delivery(items[2:7], 3)])
+    assert (ack.cursor.seq, ack.gap) == (9, False)
+    assert committer.totals.duplicates == 2
+    assert await cursor(database) == (9, 0)
+
+
+async def test_bad_items_are_set_apart(database: Database) -> None:
+    """Items that cannot be decoded, read back or written go to ``rejected`` whole; all others are stored."""
+    await enter_tenant(database)
+    committer = Committer(database)
+    good = block("m1", MIDNIGHT, [1, 2, 3])
+    items = [
+        good,
+        MeterEvent("m1", MIDNIGHT, "bad\0kind"),  # the wire takes no NUL, as PostgreSQL
+        RegisterReading("m1", MIDNIGHT, MIDNIGHT, 0, [RegisterValue("1.8", 5)]),
+        block("m1", MIDNIGHT + 1, [1]),
+        block("m1", MIDNIGHT, [1], channel="1.8.0"),
+        RegisterReading("m1", MIDNIGHT, MIDNIGHT, 0, [], resets=1 << 63),
+        block("m1", MIDNIGHT, [(1 << 63) - 1, (1 << 63) - 1], channel="2.29.0"),
+        RegisterReading("m1", MIDNIGHT, MIDNIGHT, 0, [RegisterValue("1.8.0", 5)]),
+    ]
+    other = delivery([block("m2", MIDNIGHT, [7])], spool=bytes(16))
+    acks = await committer.commit([delivery(items), other])
+    assert {ack.cursor.spool_id: ack.cursor.seq for ack in acks} == {SPOOL: 8, bytes(16): 1}
+    async with database.read() as session:
+        rejected = (await session.execute(select(Rejected.seq, Rejected.reason).order_by(Rejected.seq))).all()
+        assert [row[0] for row in rejected] == [2, 3, 4, 5, 6, 7]
+        assert all(row[1] for row in rejected)
+        assert await session.scalar(select(func.count()).select_from(RegisterSet)) == 1
+        view = await get_meter(session, await tenant_id(session), "m1")
+        series = await service.profile(session, view, Quantity(1, 29), MIDNIGHT, MIDNIGHT + 2700)
+        assert series.values.tolist() == [1, 2, 3]
+
+
+async def test_unknown_tenant_and_foreign_stream(database: Database) -> None:
+    await enter_tenant(database)
+    committer = Committer(database)
+    await committer.commit([delivery([block("m1", MIDNIGHT, [1])])])
+    stranger = delivery([block("m1", MIDNIGHT, [2])], topic=Topic("nobody", "gw1", "up"), spool=bytes(16))
+    copied = delivery([block("m1", MIDNIGHT, [3])], first=2, topic=TOPIC._replace(gateway="gw2"))
+    assert await committer.commit([stranger, copied]) == []
+    assert await cursor(database) == (1, 0)
+    async with database.read() as session:
+        reasons = (await session.scalars(select(Rejected.reason).order_by(Rejected.id))).all()
+    assert len(reasons) == 2
+    assert "no tenant 'nobody'" in reasons[0]
+    assert "belongs to another gateway" in reasons[1]
+
+
+async def test_gateways_own_events_and_telemetry(database: Database) -> None:
+    await enter_tenant(database)
+    committer = Committer(database)
+    made = [item for item in stream(random.Random(1), hours=40).items if isinstance(item, GatewayTelemetry)]
+    pressure: Item = MeterEvent("gw1", MIDNIGHT, "spool_pressure", detail={"level": 2})
+    await committer.commit([delivery([pressure, *made])])
+    async with database.read() as session:
+        page = await service.events(session, await tenant_id(session))
+        assert [(event.meter, event.gateway, event.kind, event.detail) for event in page.items] == [
+            (None, "gw1", "spool_pressure", {"level": 2})
+        ]
+        assert await session.scalar(select(func.count()).select_from(Meter)) == 0
+        wanted = len({item.at for item in made})
+        assert await session.scalar(select(func.count()).select_from(GatewayHealth)) == wanted
+        assert await session.scalar(select(func.count()).select_from(ModuleHealth)) == wanted
