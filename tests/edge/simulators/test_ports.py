@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from edge.drivers.abnt.frames import Variant
+from edge.simulators.abnt.clock import MeterClock
+from edge.simulators.abnt.meter import Meter
 from edge.simulators.abnt.server import PtyPort, TcpPort
 from edge.simulators.abnt.session import SessionSetup
+from edge.simulators.abnt.setup import MeterSetup
 from edge.simulators.faults import FaultKind, FaultPlan
 from edge.simulators.ports import PtyPipe
 from tests.edge.simulators.rawreader import ACK, ALO, ENQ, NAK, WAIT, PtyReader, RawReader, command, crc, number, words
@@ -200,18 +203,16 @@ async def patient(tcp_port: int, code: int) -> int:
 
 
 async def test_accelerated_meter_fills_its_memory_while_running() -> None:
-    from edge.simulators.abnt.clock import MeterClock
-    from edge.simulators.abnt.meter import Meter
-    from edge.simulators.abnt.setup import MeterSetup
-
     clock = MeterClock(start=local("2026-03-18 10:07:30"), speed=20_000)
-    meter = Meter(MeterSetup(SERIAL, days=2), clock)
-    first = meter.memory()[1]
+    meter = Meter(MeterSetup(SERIAL, automatic_reset=(17, 0)), clock)
     async with TcpPort([meter], setup=FAST) as port, await RawReader.tcp(port.port) as reader:
-        await asyncio.sleep(0.3)
-        count = number(await reader.ask(0x21), 75, 77)
+        before = number(await reader.ask(0x21), 75, 77)
+        await asyncio.sleep(0.3)  # a hundred minutes
+        parameters = await reader.ask(0x21)
+        count = number(parameters, 75, 77)
         got = words(await reader.ask_blocks(0x26), count)
+    assert count >= before + 6 * 3
+    assert parameters[12:14].hex()[2:] in ("00", "15", "30", "45")
+    first = local("2026-03-17 00:00")
     replay = meter.replays[0]
-    ends = [e for e in range(first, meter.memory()[1] + 900, 900) if got[-3] == replay.value(0, e - 900)]
-    assert meter.memory()[1] - first >= 4 * 900
-    assert ends
+    assert got == [replay.value(channel, first + i * 900) for i in range(count // 3) for channel in range(3)]
