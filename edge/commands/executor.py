@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -134,7 +134,7 @@ class Commander:
             if isinstance(outcome.error, PreemptedError):
                 return ()
             now = self.wall()
-            data: dict[str, object] = {}
+            data: dict[str, Any] = {}
             if outcome.drift is not None:
                 data["drift"] = round(outcome.drift, 1)
             if outcome.error is None:

@@ -41,7 +41,11 @@ def unmask(text: str, current: str) -> str:
 
     numbered = _ASSIGNMENT.sub(number, text)
     known = dict(_secrets(tomllib.loads(current)))
-    for path, value in _secrets(tomllib.loads(numbered)):
+    try:
+        secrets = _secrets(tomllib.loads(numbered))
+    except tomllib.TOMLDecodeError:
+        return text  # reading it as a configuration will say what is wrong
+    for path, value in secrets:
         if isinstance(value, str) and value.startswith(MASK) and value != MASK:
             if path not in known:
                 raise ConfigError(f"{'.'.join(path)} is masked, but this gateway has no such secret: write it out")

@@ -1,8 +1,8 @@
 """The configuration file as a thing that changes safely: a new one is on trial until the broker has been reached.
 
-Beside ``gateway.toml`` lie, while a change is under way, ``gateway.toml.previous`` and the marker ``gateway.toml.trial``.
-Every step is a write to a new file, fsync, rename, fsync of the folder; whatever step a power cut falls into, the next
-start finds either the old file, or the new one with a marker that says what is still to be decided:
+While a change is under way there are ``gateway.toml.previous`` and the marker ``gateway.toml.trial``.
+Every step is a write to a new file, fsync, rename, fsync of the folder. Whatever step a power cut falls into, the next
+start finds the old file, or the new one with a marker that says what is still to be decided:
 
     apply      previous written, marker (trial) written, new file renamed into place
     keep       marker removed                                  the broker was reached
@@ -76,7 +76,7 @@ class ConfigStore:
         return loaded, marker
 
     def apply(self, text: str, command: str) -> Loaded:
-        """Put a new configuration into place, on trial; raises :class:`ConfigError` and changes nothing when it cannot."""
+        """Put a new configuration into place, on trial; :class:`ConfigError` and nothing changed when it cannot."""
         loaded = parse(text, "the new configuration")
         try:
             current = self.path.read_text("utf-8")

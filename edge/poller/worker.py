@@ -40,8 +40,7 @@ class LineWorker:
         self._wall = wall
         self._series = Series()
         for unit in units:
-            self.plan.add(unit.id, periods(unit.schedule), wall())
-            self._want_backfill(unit)
+            self.plan.add(unit.id, periods(unit.schedule), wall())  # back-fill begins after the first live reading
 
     async def run(self) -> None:
         while True:

@@ -1,0 +1,94 @@
+"""``metergate edge check --connect``: try broker, lines and meters in turn and say in words what is wrong."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from edge.config import Config, Meter, driver_settings
+from edge.drivers import open_driver
+from edge.errors import EdgeError
+from edge.gateway import with_password
+from edge.lines.contract import LineClass
+from edge.lines.factory import build_line
+from edge.lines.line import ManagedLine
+
+#: One meter gets so long: a silent one must not hide the others.
+METER_TIMEOUT = 90.0  # s
+CLOCK_LIMIT = 30.0  # s
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was tried, whether it is well, and what was found, in words."""
+
+    what: str
+    ok: bool
+    text: str
+
+
+async def try_all(config: Config) -> AsyncIterator[Finding]:
+    """Try broker, then line by line with its meters. Lines are opened alone, so no gateway may use them meanwhile."""
+    yield await try_broker(config)
+    for line_config in config.lines:
+        if not line_config.enabled:
+            yield Finding(f"line {line_config.name}", True, "disabled in the configuration, not tried")
+            continue
+        line = build_line(line_config)
+        meters = [meter for meter in config.meters if meter.line == line_config.name and meter.enabled]
+        try:
+            opened = await _open(line, line_config.address)
+            yield opened
+            if opened.ok:
+                for meter in meters:
+                    yield await try_meter(config, meter, line)
+        finally:
+            await line.close()
+
+
+async def try_broker(config: Config) -> Finding:
+    """Connect as the gateway would, but under another client name, so that a running gateway is not thrown out."""
+    import aiomqtt
+
+    uplink = with_password(config.uplink)
+    what = f"broker {uplink.host}:{uplink.port}"
+    try:
+        client = aiomqtt.Client(
+            uplink.host,
+            uplink.port,
+            username=uplink.username,
+            password=uplink.password,
+            identifier=f"{config.gateway}-check",
+            timeout=uplink.timeout_seconds,
+            tls_context=uplink.tls_context(),
+        )
+        async with client:
+            return Finding(what, True, "accepts this gateway" + ("" if uplink.tls else " (without TLS)"))
+    except (aiomqtt.MqttError, OSError, EdgeError) as error:
+        return Finding(what, False, f"{error}; check uplink.host, port, tls and the credentials")
+
+
+async def try_meter(config: Config, meter: Meter, line: ManagedLine) -> Finding:
+    """Ask a meter who it is and what time it has."""
+    what = f"meter {meter.id}"
+    driver = open_driver(meter.protocol, meter.id, driver_settings(config, meter))
+    try:
+        async with asyncio.timeout(METER_TIMEOUT), line.claim(LineClass.COMMAND, "check") as claim:
+            identity = await driver.identify(claim)
+            clock = await driver.read_clock(claim)
+    except TimeoutError:
+        return Finding(what, False, f"no end after {METER_TIMEOUT:.0f} s")
+    except EdgeError as error:
+        return Finding(what, False, str(error))
+    drift = f"clock {clock.drift:+.0f} s"
+    if abs(clock.drift) > CLOCK_LIMIT:
+        drift += " off: set it (command set clock)"
+    return Finding(what, True, f"{identity.model}, serial {identity.serial}, {drift}")
+
+
+async def _open(line: ManagedLine, address: str) -> Finding:
+    what = f"line {line.name}"
+    try:
+        async with line.claim(LineClass.COMMAND, "check"):
+            return Finding(what, True, f"{address} opens")
+    except EdgeError as error:
+        return Finding(what, False, str(error))

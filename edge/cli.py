@@ -1,0 +1,174 @@
+"""``metergate edge``: the gateway's commands. What is heavy is imported where it is needed.
+
+Exit codes: 0 well, 1 something is wrong that was looked for, 2 wrong usage or configuration, 3 not reachable.
+"""
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
+
+import click
+
+from edge.errors import ConfigError, EdgeError, RetryError
+
+if TYPE_CHECKING:
+    from edge.config import Loaded
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+KINDS: Final = ("clock", "instantaneous", "profile", "registers", "events")
+CONFIG = click.argument("config", type=click.Path(path_type=Path, dir_okay=False))
+JSON = click.option("--json", "as_json", is_flag=True, help="For scripts: JSON on standard output.")
+
+
+class LazyGroup(click.Group):
+    """Finds ``simulate`` only when it is asked for: simulators are not loaded beside a gateway."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), "simulate"])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name == "simulate":
+            from edge.simulators.cli import simulate
+
+            return simulate
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=LazyGroup)
+def cli() -> None:
+    """The gateway beside the meters: run it, check it, look into it, read a meter on the spot."""
+
+
+def said(command: Callable[P, R]) -> Callable[P, R]:
+    """Turn the gateway's errors into words on standard error and an exit code."""
+
+    @wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except ConfigError as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(2)
+        except RetryError as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(3)
+        except EdgeError as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(1)
+
+    return wrapped
+
+
+@cli.command()
+@CONFIG
+@said
+def run(config: Path) -> None:
+    """Run the gateway until SIGTERM or Ctrl-C. SIGHUP takes up an edited configuration."""
+    from edge.gateway import serve
+
+    _run(serve(config))
+
+
+@cli.command()
+@CONFIG
+@click.option("--connect", is_flag=True, help="Try the broker, the lines and the meters too.")
+@said
+def check(config: Path, connect: bool) -> None:
+    """Say whether a configuration is usable, and with --connect whether the world agrees."""
+    loaded = _load(config)
+    cfg = loaded.config
+    click.echo(f"{config}: usable; gateway {cfg.gateway}, {len(cfg.meters)} meters on {len(cfg.lines)} lines")
+    if connect and not _run(_connect(loaded)):
+        sys.exit(1)
+
+
+@cli.command()
+@CONFIG
+@JSON
+@said
+def status(config: Path, as_json: bool) -> None:
+    """Show a running gateway's lines, meters and spool; of one that is not running only the spool."""
+    from edge import views
+
+    loaded = _load(config, quiet=as_json)
+    if not _run(views.show_status(loaded.config, as_json)):
+        sys.exit(3)
+
+
+@cli.command()
+@CONFIG
+@click.argument("meter")
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="Repeatable; registers by default.")
+@JSON
+@said
+def read(config: Path, meter: str, kinds: tuple[str, ...], as_json: bool) -> None:
+    """Read METER now: through the gateway where it runs, else on its line directly (then nothing is stored)."""
+    from edge import views
+
+    loaded = _load(config, quiet=as_json)
+    if not _run(views.read_meter(loaded.config, meter, kinds or ("registers",), as_json)):
+        sys.exit(1)
+
+
+@cli.command()
+@CONFIG
+@click.option("--format", "style", type=click.Choice(["csv", "json", "msgpack"]), default="csv", show_default=True)
+@click.option("--meter", help="Only this meter.")
+@click.option("--output", "-o", type=click.File("wb", lazy=True), default="-", help="A file; standard output without.")
+@said
+def export(config: Path, style: str, meter: str | None, output: Any) -> None:
+    """Write out everything in the spool: a row per value (csv), per item (json), or as stored (msgpack)."""
+    from edge import export as exporting
+
+    path = Path(_load(config, quiet=True).config.spool.path)
+    rows = exporting.write(path, style, meter, output)
+    click.echo(f"{rows} items", err=True)
+
+
+def _load(path: Path, quiet: bool = False) -> "Loaded":
+    from edge.config import load
+    from edge.logs import configure
+
+    configure("error", "console")  # what goes wrong is said by the command itself
+    loaded = load(path)
+    for warning in [] if quiet else loaded.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    return loaded
+
+
+async def _connect(loaded: "Loaded") -> bool:
+    from edge import check as checking
+    from edge import control
+
+    if await _gateway_runs(control.socket_path(Path(loaded.config.spool.path))):
+        raise ConfigError("the gateway runs with this configuration and owns its lines: stop it first, or use `status`")
+    well = True
+    async for finding in checking.try_all(loaded.config):
+        well &= finding.ok
+        mark = click.style("ok   ", fg="green") if finding.ok else click.style("wrong", fg="red")
+        click.echo(f"{mark} {finding.what}: {finding.text}")
+    return well
+
+
+async def _gateway_runs(socket: Path) -> bool:
+    from edge import control
+    from edge.errors import LinkError
+
+    try:
+        async for _ in control.ask(socket, {"op": "status"}):
+            return True
+    except LinkError:
+        return False
+    return False
+
+
+def _run(coroutine: Coroutine[Any, Any, R]) -> R:
+    try:
+        return asyncio.run(coroutine)
+    except KeyboardInterrupt:
+        sys.exit(130)
