@@ -133,7 +133,7 @@ async def test_pipe_survives_a_closed_reader() -> None:
         assert not pipe.unread()
         await pipe.write(b"xyz")
         async with asyncio.timeout(5):
-            while not pipe.unread():  # the kernel hands over in its own time
+            while not pipe.unread():  # noqa: ASYNC110 - the kernel hands over in its own time
                 await asyncio.sleep(0.001)
     finally:
         pipe.close()
