@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,8 @@ from shared.quantities import MEASURANDS, POST_LABELS, PROCESS_LABELS
 
 _WEB: Final = Path(__file__).parent
 _METHODS: Final = [("**.py", "python"), ("templates/**.html", "jinja2")]
+#: Headers of a catalogue want a date; a fixed one keeps every update free of noise.
+_DATE: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _KEYWORDS: Final = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2)}
 
 
@@ -47,10 +50,21 @@ def update(code: str, template: Catalog) -> Catalog:
         for message in catalogue:
             if (message.id and not message.string) or (message.pluralizable and not any(message.string)):
                 message.string = message.id if message.pluralizable else str(message.id)
+    write(code, catalogue)
+    return catalogue
+
+
+def write(code: str, catalogue: Catalog) -> None:
+    """Write a catalogue in one form, so that a change shows as what it is."""
+    catalogue.project, catalogue.version = "Metergate", "1"
+    catalogue.header_comment = f"# {LANGUAGES[code]}: pages of Metergate."
+    catalogue.fuzzy = False
+    catalogue.creation_date = catalogue.revision_date = _DATE
+    catalogue.last_translator = catalogue.language_team = "Metergate"
+    catalogue.msgid_bugs_address = ""
     path(code).parent.mkdir(parents=True, exist_ok=True)
     with path(code).open("wb") as target:
-        write_po(target, catalogue, width=120, omit_header=False, include_lineno=False, sort_output=True)
-    return catalogue
+        write_po(target, catalogue, width=120, include_lineno=False, sort_output=True)
 
 
 def untranslated(catalogue: Catalog) -> list[str]:

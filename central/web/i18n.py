@@ -18,6 +18,7 @@ from babel.dates import format_date, format_datetime, format_timedelta, get_mont
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
+from babel.units import format_unit
 
 LOCALE_FOLDER: Final = Path(__file__).parent / "locale"
 #: Code of the catalogue -> the language's own name for itself.
@@ -115,8 +116,15 @@ class Language:
         gap = timedelta(seconds=min(at - now, 0))
         return format_timedelta(gap, add_direction=True, locale=self.locale, threshold=1.2)
 
-    def duration(self, seconds: float) -> str:
-        return format_timedelta(timedelta(seconds=seconds), locale=self.locale, threshold=1.2)
+    def duration(self, seconds: int) -> str:
+        """Write a length of time in its two largest units, as "1 h 30 min"."""
+        units = (("duration-day", 86400), ("duration-hour", 3600), ("duration-minute", 60), ("duration-second", 1))
+        parts = []
+        for unit, size in units:
+            count, seconds = divmod(seconds, size)
+            if count:
+                parts.append(format_unit(count, unit, "short", locale=self.locale))
+        return " ".join(parts[:2])
 
 
 @cache

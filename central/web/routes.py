@@ -19,7 +19,7 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     overview.overview, overview.totals, overview.trouble,
     fleet_data.fleet_consumption, fleet_data.fleet_availability, fleet_data.gateway_health, fleet_data.gateway_clock,
     meters.meters, meters.meters_data, meters.meters_csv,
-    meter.meter, meter.meter_status, meter.meter_now, meter.meter_commands, meter.read_now, meter.set_clock,
+    meter.meter, meter.meter_status, meter.meter_now, meter.meter_registers, meter.meter_commands, meter.read_now, meter.set_clock,
     meter.reread,
     meter_data.profile_data, meter_data.consumption_data, meter_data.demand_data, meter_data.module_data,
     gateways.gateways, gateways.gateways_list, gateways.gateway, gateways.gateway_live, gateways.gateway_progress,

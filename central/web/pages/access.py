@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.cookies import clear_session, is_https, set_session
 from central.accounts.errors import AccountError
+from central.accounts.passwords import MIN_LENGTH
 from central.accounts.principal import Principal
 from central.accounts.service import TenantOf
 from central.accounts.service import login as open_login
@@ -67,7 +68,7 @@ async def setup_page(request: Web) -> Response[Any]:
     if not request.app.state.setup.open:
         return Redirect("/login", status_code=303)
     code = request.query_params.get("code", "")[:64]
-    return page(request, "account/setup.html", code=code, name="", login="", problem="")
+    return page(request, "account/setup.html", code=code, name="", login="", problem="", low=MIN_LENGTH)
 
 
 @post("/setup", opt={"public": True}, status_code=200)
@@ -88,7 +89,8 @@ async def setup(request: Web) -> Response[Any]:
         )  # fmt: skip
     except AccountError as error:
         return page(
-            request, "account/setup.html", 422, code=code, name=name, login=login_name, problem=account_problem(error)
+            request, "account/setup.html", 422, code=code, name=name, login=login_name,
+            problem=account_problem(error), low=MIN_LENGTH,
         )
     answer: Response[Any] = Redirect("/", status_code=303)
     set_session(answer, request, new.token)

@@ -13,7 +13,7 @@ from central.fleet import service as fleet
 from central.metering.overview import FleetDay, fleet_days
 from central.registry import service as registry
 from central.web.i18n import current, gettext
-from shared.intervals import local_date
+from shared.intervals import local_date, utc_offset
 from shared.intervals import zone as zone_of
 
 _DAYS: Final = 30
@@ -49,7 +49,7 @@ async def gateway_health(db: AsyncSession, principal: Principal, key: str) -> di
     rows = await _health(db, principal, key)
     if not rows:
         return {"empty": gettext("The gateway has told nothing in the last days.")}
-    return {"zero": True, "series": [_series(rows, gettext("Spool rows"), "line-1", "", "spool_rows")]}
+    return {**_frame(rows, principal), "series": [_series(rows, gettext("Spool rows"), "line-1", "", "spool_rows")]}
 
 
 @get("/data/gateways/{key:str}/clock")
@@ -59,7 +59,8 @@ async def gateway_clock(db: AsyncSession, principal: Principal, key: str) -> dic
     if not rows:
         return {"empty": gettext("The gateway has told nothing in the last days.")}
     memory = _series(rows, gettext("Memory"), "line-3", "MiB", "rss_bytes", 1 / 2**20)
-    return {"zero": True, "series": [memory, _series(rows, gettext("Clock offset"), "line-2", "ms", "clock_offset_ms")]}
+    clock = _series(rows, gettext("Clock offset"), "line-2", "ms", "clock_offset_ms")
+    return {**_frame(rows, principal), "series": [memory, clock]}
 
 
 async def _health(db: AsyncSession, principal: Principal, key: str) -> Sequence[Any]:
@@ -67,6 +68,10 @@ async def _health(db: AsyncSession, principal: Principal, key: str) -> Sequence[
     now = int(time.time())
     rows = await fleet.health(db, principal.tenant_id, view.gateway.id, now - _HEALTH_DAYS * 86400, now + 1)
     return rows[:: max(1, len(rows) // _MOST_POINTS)]
+
+
+def _frame(rows: Sequence[Any], principal: Principal) -> dict[str, Any]:
+    return {"zero": True, "offset": utc_offset(rows[0].at, zone_of(principal.zone))}
 
 
 def _series(rows: Sequence[Any], name: str, colour: str, unit: str, field: str, factor: float = 1) -> dict[str, Any]:

@@ -55,8 +55,9 @@ async def meter(
         channels=[str(channel.quantity) for channel in channels] or [str(ACTIVE_PROFILE)],
         profile_from=(min(last, today) - timedelta(days=_PROFILE_DAYS - 1)).isoformat(),
         yesterday=(today - timedelta(days=1)).isoformat(),
-        events=event_lines(found.items, {}),
-        **_status(view), **await _now(db, view), **await _commands(request, db, principal, view),
+        events=event_lines(found.items),
+        **_status(view), **await _now(db, view), **await _registers(db, view),
+        **await _commands(request, db, principal, view),
     )  # fmt: skip
 
 
@@ -69,9 +70,16 @@ async def meter_status(request: Web, db: AsyncSession, principal: Principal, key
 
 @get("/meters/{key:str}/now")
 async def meter_now(request: Web, db: AsyncSession, principal: Principal, key: str) -> Response[str]:
-    """Instantaneous values and registers, for refreshing."""
+    """Instantaneous values, for refreshing."""
     view = await registry.get_meter(db, principal.tenant_id, key)
     return page(request, "parts/meter_now.html", zone=zone_of(view.zone), **await _now(db, view))
+
+
+@get("/meters/{key:str}/registers")
+async def meter_registers(request: Web, db: AsyncSession, principal: Principal, key: str) -> Response[str]:
+    """The last registers, for refreshing."""
+    view = await registry.get_meter(db, principal.tenant_id, key)
+    return page(request, "parts/registers.html", zone=zone_of(view.zone), **await _registers(db, view))
 
 
 @get("/meters/{key:str}/commands")
@@ -142,12 +150,15 @@ def _status(view: MeterView) -> dict[str, Any]:
 
 async def _now(db: AsyncSession, view: MeterView) -> dict[str, Any]:
     snapshot = await metering.last_snapshot(db, view)
-    reading = await metering.last_registers(db, view)
     return {
         "snapshot": instant.table(snapshot) if snapshot else None,
         "phasors": instant.diagram(snapshot) if snapshot else None,
-        "registers": registers.table(reading, zone_of(view.zone)) if reading else None,
     }
+
+
+async def _registers(db: AsyncSession, view: MeterView) -> dict[str, Any]:
+    reading = await metering.last_registers(db, view)
+    return {"registers": registers.table(reading, zone_of(view.zone)) if reading else None}
 
 
 async def _commands(request: Web, db: AsyncSession, principal: Principal, view: MeterView) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from central.metering.consumption import MonthConsumption
 from central.registry import service as registry
 from central.web import labels
 from central.web.i18n import current, gettext, ngettext
-from shared.intervals import day_range
+from shared.intervals import day_range, utc_offset
 from shared.intervals import zone as zone_of
 from shared.quantities import POSTS, Post, Process, Quantity, QuantityError
 
@@ -45,7 +45,7 @@ async def profile_data(
     except (OverflowError, ValueError) as error:
         raise Refused("from", f"{first} is no day that can be shown") from error
     series = (await metering.profile(db, view, quantity, start, end)).part(start, end)
-    count = min(len(series.values), max(0, -(-(int(time.time()) - series.start) // series.step)))
+    count = min(len(series.values), max(0, (int(time.time()) - series.start) // series.step))
     values, flags = series.units()[:count], series.flags[:count]
     posts = calendar_of(view.meter.calendar, view.zone).posts_for(series.start, series.step, count)
     if not count or not series.held[:count].any():
@@ -55,6 +55,7 @@ async def profile_data(
     return {
         "unit": series.unit,
         "demandUnit": quantity.with_process(Process.MAXIMUM_DEMAND).unit,
+        "offset": utc_offset(start, tz),
         "from": start,
         "to": end,
         "blocks": [
@@ -139,6 +140,7 @@ async def module_data(db: AsyncSession, principal: Principal, key: str) -> dict[
     )
     shown = [one for one in series if any(value is not None for value in one[3])][:2]
     return {
+        "offset": utc_offset(rows[0].at, zone_of(view.zone)),
         "series": [
             {
                 "name": name,

@@ -138,12 +138,12 @@ async def meter_lines(db: AsyncSession, principal: Principal, views: Sequence[Me
     return [_line(view, held.get(view.meter.id, {}), now) for view in views]
 
 
-def event_lines(events: Sequence[EventView], serials: Mapping[str, str]) -> list[EventLine]:
-    """Lines of events; what a detail says is shown as ``name: value``."""
+def event_lines(events: Sequence[EventView], serials: Mapping[str, str] | None = None) -> list[EventLine]:
+    """Lines of events; with ``serials`` each names its meter. What a detail says is shown as ``name: value``."""
     return [
         EventLine(
-            event.kind, event.at, event.until, event.meter or "",
-            serials.get(event.meter or "", event.meter or event.gateway or ""),
+            event.kind, event.at, event.until, (event.meter or "") if serials is not None else "",
+            (serials or {}).get(event.meter or "", event.meter or event.gateway or ""),
             ", ".join(f"{name}: {value}" for name, value in event.detail.items())[:200],
         )  # fmt: skip
         for event in events

@@ -26,23 +26,22 @@ function meters(element) {
   const last = (cell) => `<span class="ellipsis" title="${safe(cell.getData().lastExact)}">${safe(cell.getValue())}</span>`;
   const wide = [
     { title: words.meter, field: "key", formatter: name, minWidth: 190, widthGrow: 3 },
-    { title: words.point, field: "point", formatter: plain, minWidth: 120, widthGrow: 2, headerSort: false },
-    { title: words.state, field: "state", formatter: badge, minWidth: 130, headerSort: false },
-    { title: words.last, field: "last", formatter: last, minWidth: 120, headerSort: false },
-    { title: words.availability, field: "strip", formatter: strip, minWidth: 150, headerSort: false },
-    { title: words.gateway, field: "gateway", formatter: gateway, minWidth: 110, widthGrow: 1, headerSort: false },
+    { title: words.point, field: "point", formatter: plain, minWidth: 120, widthGrow: 2 },
+    { title: words.state, field: "state", formatter: badge, minWidth: 130 },
+    { title: words.last, field: "last", formatter: last, minWidth: 120 },
+    { title: words.availability, field: "strip", formatter: strip, minWidth: 150 },
+    { title: words.gateway, field: "gateway", formatter: gateway, minWidth: 110, widthGrow: 1 },
   ];
   const small = [
-    { title: words.meter, field: "key", formatter: name, widthGrow: 3, minWidth: 150, headerSort: false },
-    { title: words.state, field: "strip", formatter: stack, width: 158, headerSort: false },
+    { title: words.meter, field: "key", formatter: name, widthGrow: 3, minWidth: 150 },
+    { title: words.state, field: "strip", formatter: stack, width: 158 },
   ];
   const query = () => Object.fromEntries(new FormData(document.getElementById("meter-search")));
   const table = new Tabulator(element, {
     layout: "fitColumns",
     columns: narrow ? small : wide,
-    columnDefaults: { resizable: !narrow },
+    columnDefaults: { resizable: !narrow, headerSort: false },
     movableColumns: !narrow,
-    headerSort: false,
     pagination: true,
     paginationMode: "remote",
     paginationSize: 25,

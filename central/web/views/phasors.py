@@ -9,7 +9,7 @@ from central.web.i18n import current, gettext
 
 RADIUS: Final = 112.0
 _CURRENT_SHARE: Final = 0.72  # currents are drawn shorter, so that both stay readable
-_LABEL_GAP: Final = 13.0
+_LABEL_GAP: Final = 12.0
 _PHASES: Final = (("a", 32, 31, 141, 151, 0.0), ("b", 52, 51, 142, 152, -120.0), ("c", 72, 71, 143, 153, 120.0))
 
 
@@ -105,6 +105,6 @@ def _ticks() -> list[Tick]:
     ticks = []
     for degrees in range(0, 360, 30):
         x, y = _point(RADIUS, degrees)
-        tx, ty = _point(RADIUS + 22, degrees)
+        tx, ty = _point(RADIUS + 27, degrees)
         ticks.append(Tick(x, y, tx, ty, f"{degrees}°" if degrees % 90 == 0 else ""))
     return ticks

@@ -35,11 +35,18 @@ const instants = {
 export const day = (at) => instants.day.format(at).replace(/\.$/, "").replace(" de ", " ").replace(".", "");
 export const time = (at) => instants.time.format(at);
 export const full = (at) => instants.full.format(at);
-export const axisTime = (at) => (time(at) === "00:00" ? day(at) : time(at));
+
+// ECharts puts its ticks on whole hours of UTC (useUTC). Instants are drawn moved by the zone's offset at the chart's
+// start, so that ticks fall on local hours; labels and tooltips are made from the real instant again.
+export function clock(offset) {
+  const ms = offset * 1000;
+  return { to: (at) => at + ms, from: (x) => x - ms, label: (x) => (time(x - ms) === "00:00" ? day(x - ms) : time(x - ms)) };
+}
 
 export function frame() {
   const axis = colour("axis");
   return {
+    useUTC: true,
     textStyle: { fontFamily: getComputedStyle(document.body).fontFamily, color: colour("ink") },
     animationDuration: matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : 350,
     grid: { left: 8, right: 12, top: 36, bottom: 8, containLabel: true },
@@ -63,10 +70,10 @@ export function valueAxis(name, extra = {}) {
   };
 }
 
-export function timeAxis(extra = {}) {
+export function timeAxis(hours, extra = {}) {
   return {
     type: "time", axisLine: { lineStyle: { color: colour("grid") } }, axisTick: { show: false }, splitLine: { show: false },
-    axisLabel: { color: colour("axis"), fontSize: 11, hideOverlap: true, formatter: axisTime }, ...extra,
+    axisLabel: { color: colour("axis"), fontSize: 11, hideOverlap: true, formatter: hours.label }, ...extra,
   };
 }
 
