@@ -196,16 +196,13 @@ class Uplink:
         )
         try:
             await client.__aenter__()
-        except BaseException:
-            # a connection that was opened but never answered would keep its socket
-            with contextlib.suppress(aiomqtt.MqttError):
-                await client.__aexit__(None, None, None)
-            raise
-        try:
-            yield client
+            try:
+                yield client
+            finally:
+                with contextlib.suppress(aiomqtt.MqttError):
+                    await client.__aexit__(None, None, None)
         finally:
-            with contextlib.suppress(aiomqtt.MqttError):
-                await client.__aexit__(None, None, None)
+            _drop(client)
 
     async def _subscribe(self, client: aiomqtt.Client) -> None:
         topics = [self._topic("ack"), self._topic("cmd")]
@@ -358,3 +355,14 @@ class Uplink:
             )
         except RetryError as error:
             log.error("stream not restarted, tried again with the next cursor", error=str(error))
+
+
+def _drop(client: aiomqtt.Client) -> None:
+    """Close the socket if it is still open.
+
+    aiomqtt 2.5 leaves it open, with the event loop watching it, when CONNECT is not answered in time or the waiting is
+    cancelled, and when DISCONNECT cannot be written any more; each try on a half-dead link would cost a descriptor.
+    """
+    paho = client._client
+    paho.on_disconnect = None
+    paho._sock_close()
