@@ -24,7 +24,7 @@ class GatewayHealth(Base):
     """One ``shared.wire.GatewayTelemetry``, whole in ``data`` (msgpack), the charted figures as columns."""
 
     __tablename__ = "gateway_health"
-    __table_args__ = {"sqlite_with_rowid": False}
+    __table_args__ = (Index("ix_gateway_health_at", "at"), {"sqlite_with_rowid": False})
 
     tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
     gateway_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
@@ -39,7 +39,7 @@ class ModuleHealth(Base):
     """Temperature and signal of a communication module at one instant."""
 
     __tablename__ = "module_health"
-    __table_args__ = {"sqlite_with_rowid": False}
+    __table_args__ = (Index("ix_module_health_at", "at"), {"sqlite_with_rowid": False})
 
     tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
     module_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)

@@ -13,7 +13,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from central.fleet.store import finish_command, note_contact, store_telemetry
 from central.ingest.decode import BadItem, Delivery
 from central.ingest.directory import Directory, Lookup, TenantEntry
-from central.ingest.faults import is_passing, reason_of
 from central.ingest.held import MAX_PARTS, Held
 from central.ingest.models import Rejected, Stream, StreamPart
 from central.metering.store import (
@@ -26,6 +25,7 @@ from central.metering.store import (
 )
 from central.registry.models import Meter
 from central.store.engine import Database
+from central.store.faults import is_passing, reason_of
 from central.store.upsert import upsert
 from shared.ids import Topic
 from shared.wire import (

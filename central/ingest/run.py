@@ -8,10 +8,10 @@ from sqlalchemy.exc import IntegrityError
 
 from central.accounts.service import TenantOf, ensure_tenant
 from central.fleet.loop import Fleet
-from central.ingest.faults import is_passing
 from central.ingest.worker import Worker
 from central.settings import Settings
 from central.store.engine import Database, open_database
+from central.store.faults import is_passing
 from central.store.lease import while_leading
 from central.store.migrate import require_current
 

@@ -17,11 +17,11 @@ from central import mqtt
 from central.accounts.models import Tenant
 from central.ingest.commit import Ack, Committer, reject_payload
 from central.ingest.decode import Delivery, decode_delivery
-from central.ingest.faults import is_passing
 from central.ingest.models import Stream, StreamPart
 from central.registry.models import Gateway
 from central.settings import Settings
 from central.store.engine import Database
+from central.store.faults import is_passing
 from shared.ids import IdError, Topic, topic_filter
 from shared.wire import AckCursor, WireError, encode
 

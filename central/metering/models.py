@@ -85,7 +85,7 @@ class Snapshot(Base):
     """Instantaneous values; ``data`` is msgpack of ``shared.wire.InstantSnapshot``. Kept for a limited time."""
 
     __tablename__ = "snapshot"
-    __table_args__ = {"sqlite_with_rowid": False}
+    __table_args__ = (Index("ix_snapshot_at", "at"), {"sqlite_with_rowid": False})
 
     tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
     meter_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)

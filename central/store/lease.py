@@ -7,8 +7,8 @@ from typing import Final
 import structlog
 from sqlalchemy import text
 
-from central.ingest.faults import is_passing
 from central.store.engine import Database
+from central.store.faults import is_passing
 
 log = structlog.get_logger("metergate.lease")
 

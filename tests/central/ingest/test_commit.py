@@ -10,7 +10,6 @@ from sqlalchemy import func, select
 from central.fleet.models import GatewayHealth, ModuleHealth
 from central.ingest.commit import Committer
 from central.ingest.decode import Delivery
-from central.ingest.faults import is_passing
 from central.ingest.models import Rejected, StreamPart
 from central.ingest.models import Stream as StreamRow
 from central.metering import service
@@ -18,6 +17,7 @@ from central.metering.models import Event, ProfileDay, ProfileVersion, RegisterS
 from central.registry.models import Gateway, Meter
 from central.registry.service import get_meter
 from central.store.engine import Database
+from central.store.faults import is_passing
 from shared.ids import Topic
 from shared.quantities import Quantity
 from shared.wire import GatewayTelemetry, Item, MeterEvent, RegisterReading, RegisterValue

@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "gateway_id", "at", name="pk_gateway_health"),
         sqlite_with_rowid=False,
     )
+    op.create_index("ix_gateway_health_at", "gateway_health", ["at"], unique=False)
     op.create_table(
         "module_health",
         sa.Column("tenant_id", sa.Integer(), nullable=False),
@@ -33,6 +34,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "module_id", "at", name="pk_module_health"),
         sqlite_with_rowid=False,
     )
+    op.create_index("ix_module_health_at", "module_health", ["at"], unique=False)
     op.create_table(
         "profile_day",
         sa.Column("tenant_id", sa.Integer(), nullable=False),
@@ -97,6 +99,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant_id", "meter_id", "at", name="pk_snapshot"),
         sqlite_with_rowid=False,
     )
+    op.create_index("ix_snapshot_at", "snapshot", ["at"], unique=False)
     op.create_table(
         "tenant",
         sa.Column("id", BIG_ID, nullable=False),
