@@ -37,7 +37,12 @@ def create_app(settings: Settings) -> Litestar:
     database = open_database(settings)
     state = State({"settings": settings, "database": database, "gate": LoginGate(), "setup": Setup()})
     app = Litestar(
-        route_handlers=[healthz, metrics, api_router(), Router("/", route_handlers=web_routes(), include_in_schema=False)],
+        route_handlers=[
+            healthz,
+            metrics,
+            api_router(),
+            Router("/", route_handlers=web_routes(), include_in_schema=False),
+        ],
         lifespan=[_lifespan],
         state=state,
         dependencies={"db": Provide(_provide_db), "principal": Provide(provide_principal)},

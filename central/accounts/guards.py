@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.enums import RequestEncodingType, ScopeType
-from litestar.exceptions import NotAuthorizedException, PermissionDeniedException
+from litestar.exceptions import NotAuthorizedException, NotFoundException, PermissionDeniedException
 from litestar.handlers.base import BaseRouteHandler
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
@@ -60,6 +60,12 @@ class Identify(ASGIMiddleware):
             return None, "Log in, or send an API key as 'Authorization: Bearer mg_...'."
         found = await find_session(self._database, token, now)
         return found, "" if found else "This session is over. Log in again."
+
+
+def refuse_nul(connection: Connection, _handler: BaseRouteHandler) -> None:
+    """No name and no value of ours has a NUL in it; databases disagree about what to do with one."""
+    if "\0" in connection.scope["path"] or b"%00" in connection.scope["query_string"]:
+        raise NotFoundException("There is nothing whose name has a NUL in it.")
 
 
 def require_login(connection: Connection, handler: BaseRouteHandler) -> None:
@@ -117,4 +123,4 @@ async def provide_principal(request: Request[Principal | None, Any, Any]) -> Pri
 
 
 Guard = Callable[[Connection, BaseRouteHandler], Awaitable[None] | None]
-GUARDS: Final[tuple[Guard, ...]] = (require_login, refuse_forgery)
+GUARDS: Final[tuple[Guard, ...]] = (refuse_nul, require_login, refuse_forgery)

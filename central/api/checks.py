@@ -1,5 +1,6 @@
 """What the API checks before a handler runs: known query parameters, content type, and the body against its shape."""
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final, get_args, get_type_hints
 
@@ -11,6 +12,7 @@ from central.api.problems import ApiError, from_msgspec
 from central.api.query import refuse_unknown, wanted
 
 JSON: Final = "application/json"
+_NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
 async def check_request(request: Request[Any, Any, Any]) -> None:
@@ -34,6 +36,8 @@ async def _check_body(request: Request[Any, Any, Any]) -> None:
             headers={"Accept": JSON},
         )
     body = await request.body()
+    if _NUL.search(body):
+        raise ApiError(422, "A text of the body has a NUL character (\\u0000) in it.")
     try:
         msgspec.json.decode(body, type=shape)
     except msgspec.MsgspecError as error:

@@ -4,7 +4,7 @@ import base64
 import binascii
 from collections.abc import Callable
 from typing import Annotated, Any, Final, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from litestar import Request, Response
 from litestar.params import QueryParameter
@@ -53,12 +53,17 @@ def decode_number(cursor: str | None) -> int | None:
     return int(text)
 
 
+def own_path(request: Request[Any, Any, Any]) -> str:
+    """Return the path that was asked for, escaped: a key in it may have any letters, a header may not."""
+    return quote(request.url.path)
+
+
 def answer(request: Request[Any, Any, Any], rows: Rows[R], shape: Callable[[R], S]) -> Response[Page[S]]:
     """Build the answer of one page."""
     page = Page([shape(row) for row in rows.items])
     headers = {}
     if rows.next is not None:
         query = [(k, v) for k, v in request.query_params.multi_items() if k != "cursor"]
-        page.next = f"{request.url.path}?{urlencode([*query, ('cursor', encode(rows.next))])}"
+        page.next = f"{own_path(request)}?{urlencode([*query, ('cursor', encode(rows.next))])}"
         headers["Link"] = f'<{page.next}>; rel="next"'
     return Response(page, headers=headers)

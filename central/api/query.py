@@ -11,6 +11,7 @@ from litestar.enums import ParamType
 from central.api.problems import ApiError, Fault, invalid, nearest
 
 EARLIEST: Final = 0
+_KNOWN: Final = "query_parameters"
 LATEST: Final = 253_402_300_799  # end of year 9999
 
 
@@ -27,7 +28,7 @@ def _rfc3339(text: str, name: str) -> int:
     if len(text) >= 6 and text[-6] == " ":  # a '+' that was not escaped in the address
         text = f"{text[:-6]}+{text[-5:]}"
     try:
-        moment = datetime.fromisoformat(text) if "T" in text or "t" in text else None
+        moment = datetime.fromisoformat(text.upper()) if "T" in text.upper() else None
         offset = moment.utcoffset() if moment else None
         if moment is None or offset is None:
             raise ValueError
@@ -97,16 +98,14 @@ async def refuse_unknown(request: Request[Any, Any, Any]) -> None:
 
 
 def _known(request: Request[Any, Any, Any]) -> frozenset[str]:
+    """Names of the handler's query parameters, worked out once and kept with it."""
     handler = request.route_handler
-    known = _parameters.get(id(handler))
+    known: frozenset[str] | None = handler.opt.get(_KNOWN)
     if known is None:
         model = handler.create_kwargs_model(path_parameters=request.path_params)
         known = frozenset(p.field_alias for p in model.expected_query_params if p.param_type == ParamType.QUERY)
-        _parameters[id(handler)] = known
+        handler.opt[_KNOWN] = known
     return known
-
-
-_parameters: dict[int, frozenset[str]] = {}
 
 
 def wanted(request: Request[Any, Any, Any], offered: Sequence[str]) -> str:

@@ -32,7 +32,7 @@ class Page(msgspec.Struct, Generic[T]):
     next: str | None = None
 
 
-class Scale(msgspec.Struct):
+class Scale(msgspec.Struct, forbid_unknown_fields=True):
     """Exact fraction that turns a raw integer into its unit."""
 
     num: Annotated[int, Meta(ge=1, le=(1 << 53) - 1)] = 1

@@ -12,7 +12,7 @@ from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.principal import Principal
-from central.api.paging import DEFAULT_LIMIT, Cursor, Limit, answer, decode
+from central.api.paging import DEFAULT_LIMIT, Cursor, Limit, answer, decode, own_path
 from central.api.problems import ApiError, invalid
 from central.api.query import instant_text, parse_choice, parse_span
 from central.api.schemas import Page
@@ -81,7 +81,7 @@ class GatewayController(Controller):
         """Enter a gateway (201) or replace what is entered of it (200)."""
         _, new = await entry.put(db, principal.tenant_id, Gateway, key, data)
         body = GatewayOut.of(await get_gateway(db, principal.tenant_id, key))
-        return Response(body, status_code=201 if new else 200, headers={"Location": request.url.path} if new else None)
+        return Response(body, status_code=201 if new else 200, headers={"Location": own_path(request)} if new else None)
 
     @patch("/{key:str}")
     async def patch_gateway(self, db: Db, principal: Who, key: FromPath[str], data: JSONBody[GatewayIn]) -> GatewayOut:

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.principal import Principal
-from central.api.paging import DEFAULT_LIMIT, Cursor, Limit, answer, decode, decode_number
+from central.api.paging import DEFAULT_LIMIT, Cursor, Limit, answer, decode, decode_number, own_path
 from central.api.problems import invalid
 from central.api.schemas import Page, seconds
 from central.registry import changes, entry
@@ -69,7 +69,9 @@ class MeterController(Controller):
         search: Search = "",
         gateway: Annotated[str | None, QueryParameter(description="Key of a gateway")] = None,
         customer: Annotated[str | None, QueryParameter(description="Key of a customer")] = None,
-        group: Annotated[int | None, QueryParameter(description="Id of a customer group", ge=1, lt=1 << 63)] = None,
+        group: Annotated[
+            int | None, QueryParameter(description="Id of a customer group", ge=1, le=(1 << 53) - 1)
+        ] = None,
         lot: Annotated[str | None, QueryParameter(description="Key of a lot")] = None,
         registered: Annotated[bool | None, QueryParameter(description="Entered by someone, or only seen")] = None,
         cursor: Cursor = None,
@@ -361,7 +363,7 @@ class InstallationController(Controller):
 
 
 def _put(request: Asked, body: Any, new: bool) -> Response[Any]:
-    return Response(body, status_code=201, headers={"Location": request.url.path}) if new else Response(body)
+    return Response(body, status_code=201, headers={"Location": own_path(request)}) if new else Response(body)
 
 
 def _row_id(number: int) -> int:

@@ -103,6 +103,8 @@ async def page(
 
 async def put(db: AsyncSession, tenant_id: int, kind: type[K], key: str, data: msgspec.Struct) -> tuple[K, bool]:
     """Create or replace; returns the row and whether it is new. What DEFAULTS does not name stays."""
+    if not key.isprintable() or key != key.strip():
+        raise Refused("key", f"{key[:100]!r} has blanks around it or characters that cannot be printed")
     values = await _values(db, tenant_id, data)
     row = await find(db, tenant_id, kind, key)
     if row is None:

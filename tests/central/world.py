@@ -80,8 +80,8 @@ async def running(database_url: str, **settings: Any) -> AsyncIterator[AsyncTest
         yield client
 
 
-async def make_side(database: Database, name: str) -> Side:
-    """Enter a tenant with users, keys, sessions, registry and readings; object keys are the same in every tenant."""
+async def make_side(database: Database, name: str, *, filled: bool = True) -> Side:
+    """Enter a tenant with users, keys and sessions; ``filled``: with one of everything in registry and readings too."""
     now = int(time.time())
     async with database.write() as db:
         tenant = Tenant(key=name, name=name.title(), zone=ZONE)
@@ -108,7 +108,8 @@ async def make_side(database: Database, name: str) -> Side:
         _, side.read_key = await keys.create_key(db, who, "reads", can_write=False, expires_at=None, now=now)
         side.session = await open_session(db, side.admin, "127.0.0.1", "test", now)
         side.viewer_session = await open_session(db, side.viewer, "127.0.0.1", "test", now)
-        await _fill(db, side, now)
+        if filled:
+            await _fill(db, side, now)
     return side
 
 
@@ -163,6 +164,7 @@ async def _readings(
         )
     )  # fmt: skip
     values = [RegisterValue("1.8.0", 123456, 1, 1000), RegisterValue("1.6.1", 77, 1, 10, at=START + 900)]
+    now -= 1
     for index in range(3):
         db.add(
             RegisterSet(

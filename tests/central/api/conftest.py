@@ -1,4 +1,4 @@
-"""The application over SQLite and PostgreSQL, with two tenants that have the same things."""
+"""The application over SQLite and PostgreSQL, with a tenant that has one of everything and one that has nothing."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -17,7 +17,7 @@ async def ours(database: Database) -> Side:
 
 @pytest_asyncio.fixture
 async def theirs(database: Database, ours: Side) -> Side:
-    return await make_side(database, "theirs")
+    return await make_side(database, "theirs", filled=False)
 
 
 @pytest_asyncio.fixture

@@ -1,0 +1,159 @@
+"""Every operation of the API, by everyone who may come: generated from the OpenAPI document, none is forgotten."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from litestar.testing import AsyncTestClient
+
+from tests.central.world import Side, bearer, person
+
+Client = AsyncTestClient[Any]
+
+#: A body that does something for every operation that takes one.
+BODIES: dict[str, dict[str, Any]] = {
+    "create_key": {"name": "made"},
+    "put_meter": {"serial": "87654321", "name": "renamed"},
+    "patch_meter": {"name": "patched"},
+    "put_gateway": {"name": "renamed"},
+    "patch_gateway": {"place": "roof"},
+    "put_module": {"name": "renamed"},
+    "put_customer": {"name": "renamed"},
+    "put_point": {"name": "renamed"},
+    "put_lot": {"name": "renamed"},
+    "put_model": {"name": "renamed"},
+    "create_group": {"name": "made"},
+    "patch_group": {"name": "renamed"},
+    "create_installation": {"meter": "meter-1", "point": "p-1", "starts_at": "2026-09-01T00:00:00Z"},
+    "create_command": {"kind": "read_now", "meter": "meter-1", "kinds": ["registers"]},
+}
+#: Operations of persons only, closed to API keys.
+PERSONS = {"list_keys", "create_key", "revoke_key"}
+KEYS = {"meters": "meter-1", "gateways": "gw-1", "modules": "mod-1", "customers": "c-1", "points": "p-1",
+        "lots": "lot-1", "models": "m300"}  # fmt: skip
+
+
+async def operations(client: Client, side: Side) -> list[tuple[str, str, str, bool]]:
+    """Name, method, address, and whether the address names an object."""
+    document = (await client.get("/api/v1/openapi.json")).json()
+    return list(_operations(document, side))
+
+
+def _operations(document: dict[str, Any], side: Side) -> Iterator[tuple[str, str, str, bool]]:
+    ids = {"group_id": side.ids["group"], "installation_id": side.ids["installation"], "key_id": side.ids["key"],
+           "command_id": side.ids["command"], "module": "mod-1"}  # fmt: skip
+    for path, item in document["paths"].items():
+        for method, operation in item.items():
+            filled = path
+            for name, value in {**ids, "key": KEYS.get(path.split("/")[3], "")}.items():
+                filled = filled.replace(f"{{{name}}}", str(value))
+            assert "{" not in filled, f"the test does not know how to fill {path}"
+            yield operation["operationId"], method.upper(), filled, filled != path
+
+
+async def send(client: Client, operation: str, method: str, url: str, headers: dict[str, str]) -> Any:
+    return await client.request(method, url, headers=headers, json=BODIES.get(operation))
+
+
+async def test_strangers_get_in_nowhere(client: Client, ours: Side) -> None:
+    for operation, method, url, _ in await operations(client, ours):
+        for headers in ({}, bearer("mg_0123456789ab_" + "x" * 43), bearer("junk"), {"Authorization": "Basic eDp5"}):
+            answer = await send(client, operation, method, url, headers)
+            assert answer.status_code == 401, (operation, headers)
+            assert answer.headers["content-type"] == "application/problem+json"
+            assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+async def test_read_only_keys_read_and_nothing_else(client: Client, ours: Side) -> None:
+    for operation, method, url, _ in await operations(client, ours):
+        answer = await send(client, operation, method, url, bearer(ours.read_key))
+        expected = 200 if method == "GET" and operation not in PERSONS else 403
+        assert answer.status_code == expected, (operation, answer.text)
+
+
+async def test_another_tenant_sees_nothing(client: Client, ours: Side, theirs: Side) -> None:
+    """An object of another tenant does not exist; lists are empty; what PUT makes is one's own."""
+    for operation, method, url, named in await operations(client, ours):
+        headers = person(theirs.session)
+        answer = await send(client, operation, method, url, headers)
+        if method == "PUT":
+            assert answer.status_code == 201, (operation, answer.text)
+        elif named:
+            assert answer.status_code == 404 or operation in _OWN_BY_NOW, (operation, answer.text)
+        elif method == "GET" and operation not in ("me", "list_keys"):
+            known = {"meter-1", "gw-1"}
+            text = answer.text
+            assert answer.status_code == 200
+            assert not any(serial in text for serial in ("12345678", "Industry", "Rua A")), (operation, known)
+    mine = (await client.get("/api/v1/meters/meter-1", headers=bearer(ours.read_key))).json()
+    assert (mine["name"], mine["customer"]["name"]) == ("", "Açougue São João")
+
+
+#: Addressed by a key that PUT has just given them a thing of the same name for.
+_OWN_BY_NOW = {"get_meter", "patch_meter", "get_gateway", "patch_gateway", "create_command", "list_channels",
+               "list_registers", "get_instantaneous", "list_events", "get_availability", "get_consumption",
+               "get_demand", "get_profile", "get_health", "list_gateway_modules", "get_module_health", "get_module",
+               "get_customer", "get_point", "get_lot", "get_model"}  # fmt: skip
+
+
+async def test_foreign_objects_before_anything_is_made(client: Client, ours: Side, theirs: Side) -> None:
+    for operation, method, url, named in await operations(client, ours):
+        if named and method != "PUT":
+            answer = await send(client, operation, method, url, person(theirs.session))
+            assert answer.status_code == 404, (operation, answer.text)
+            assert answer.json()["detail"].startswith("There is no ")
+
+
+async def test_administrators_may_do_everything(client: Client, ours: Side) -> None:
+    for operation, method, url, _ in await operations(client, ours):
+        answer = await send(client, operation, method, url, person(ours.session))
+        assert answer.status_code in (200, 201, 204), (operation, answer.text)
+
+
+async def test_sessions_need_their_token_for_unsafe_requests(client: Client, ours: Side) -> None:
+    for operation, method, url, _ in await operations(client, ours):
+        if method == "GET":
+            continue
+        for headers in (
+            {"Cookie": f"mg_session={ours.session.token}"},
+            person(ours.session) | {"X-CSRF-Token": ours.viewer_session.csrf},
+            person(ours.session) | {"Sec-Fetch-Site": "cross-site"},
+            person(ours.session) | {"Origin": "https://elsewhere.example"},
+        ):
+            answer = await send(client, operation, method, url, headers)
+            assert answer.status_code == 403, (operation, headers)
+
+
+async def test_only_administrators_close_bills_and_configure(client: Client, ours: Side) -> None:
+    url = "/api/v1/gateways/gw-1/commands"
+    for body in ({"kind": "close_bill", "meter": "meter-1", "confirm": "12345678"},
+                 {"kind": "apply_config", "toml": "x = 1"}):  # fmt: skip
+        refused = await client.post(url, json=body, headers=person(ours.viewer_session))
+        assert refused.status_code == 403
+        assert (await client.post(url, json=body, headers=person(ours.session))).status_code == 201
+    wrong = {"kind": "close_bill", "meter": "meter-1", "confirm": "1234"}
+    answer = await client.post(url, json=wrong, headers=person(ours.session))
+    assert (answer.status_code, answer.json()["errors"][0]["path"]) == (422, "confirm")
+    missing = await client.post(url, json={"kind": "close_bill", "meter": "meter-1"}, headers=person(ours.session))
+    assert missing.status_code == 422
+
+
+async def test_viewers_see_their_own_keys_only(client: Client, ours: Side) -> None:
+    assert (await client.get("/api/v1/keys", headers=person(ours.viewer_session))).json()["items"] == []
+    url = f"/api/v1/keys/{ours.ids['key']}"
+    assert (await client.delete(url, headers=person(ours.viewer_session))).status_code == 404
+    assert (await client.delete(url, headers=person(ours.session))).status_code == 204
+
+
+async def test_revoked_and_expired_keys(client: Client, ours: Side) -> None:
+    made = await client.post(
+        "/api/v1/keys", json={"name": "x", "expires_at": "2999-01-01T00:00:00Z"}, headers=person(ours.session)
+    )
+    key, about = made.json()["key"], made.json()["about"]
+    assert key.startswith(about["prefix"] + "_")
+    assert (await client.get("/api/v1/me", headers=bearer(key))).json()["kind"] == "key"
+    assert (await client.get("/api/v1/me", headers=bearer(key[:-1] + "~"))).status_code == 401
+    assert key not in (await client.get("/api/v1/keys", headers=person(ours.session))).text
+    await client.delete(f"/api/v1/keys/{about['id']}", headers=person(ours.session))
+    assert (await client.get("/api/v1/me", headers=bearer(key))).status_code == 401
+    past = {"name": "x", "expires_at": 1}
+    assert (await client.post("/api/v1/keys", json=past, headers=person(ours.session))).status_code == 422
