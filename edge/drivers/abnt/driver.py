@@ -180,7 +180,7 @@ class AbntDriver:
     async def _own_changes(self, visit: Visit) -> None:
         """Remember the change-log entries that our own order made, so that they are not reported a second time."""
         keys = [change_key(change) for change in (await visit.change_log()).found if change.when is not None]
-        if self._memory.changes:  # else nothing was reported yet: the next reading of events reports the whole log
+        if self._memory.changes is not None:  # else nothing was reported yet: the next reading reports the whole log
             own = f"/{self.settings.reader_serial}/"
             mine = [key for key in keys if own in key and int(key[:2], 16) in (commands.SET_DATE, commands.SET_TIME)]
             self._memory.changes += [key for key in mine if key not in self._memory.changes]

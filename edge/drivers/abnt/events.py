@@ -40,7 +40,7 @@ def change_events(records: Iterable[Change], meter: str, clock: WallClock, memor
         if key in keys:
             continue
         keys.append(key)
-        if key not in memory.changes:
+        if key not in (memory.changes or ()):
             kind = "clock_set" if change.code in CLOCK_COMMANDS else "change"
             detail = {"code": f"{change.code:02X}", "name": commands.name_of(change.code), "reader": change.reader}
             events.append(MeterEvent(meter, clock.past(change.when), kind, None, detail))

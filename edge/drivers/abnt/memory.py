@@ -33,7 +33,7 @@ class Memory(msgspec.Struct, forbid_unknown_fields=True):
     closed: str | None = None  # last demand reset whose registers were read
     battery: bool = False
     outages: list[str] = []  # keys of the records seen last time
-    changes: list[str] = []
+    changes: list[str] | None = None  # None: the log was never read
 
     def lacks(self, code: int) -> bool:
         """Say whether the meter answered 39 to ``code`` before."""

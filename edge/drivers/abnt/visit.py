@@ -164,13 +164,17 @@ class Visit:
             except (SilenceError, NoiseError) as error:
                 failure = failure if isinstance(failure, NoiseError) else error
                 continue
-            except RefusedError:
-                pass  # a refusal is an answer
-            self._detected = True
-            self.session = session
-            self.memory.variant = variant.value
+            except RefusedError:  # a refusal is an answer, and a matter for the caller
+                self._found(session)
+                raise
+            self._found(session)
             return
         raise failure
+
+    def _found(self, session: Session) -> None:
+        self._detected = True
+        self.session = session
+        self.memory.variant = session.link.variant.value
 
     # -- what most readings begin with ---------------------------------------------------------------------------------
 

@@ -44,7 +44,8 @@ def test_instantaneous_of_a_real_meter() -> None:
     assert values.reactive == (196.0, -587.0, -347.0, -738.0)
     assert values.character == "LCCC"  # L where Q > 0
     assert values.distortion == (None,) * 4
-    assert (values.frequency, values.temperature) == (60.0, pytest.approx(25.3))
+    assert values.frequency == 60.0
+    assert values.temperature == pytest.approx(25.3)
     # volts x amperes is the RMS apparent power
     for volts, amperes, apparent in zip(values.voltage, values.current, values.apparent, strict=False):
         assert volts is not None
@@ -163,7 +164,8 @@ def test_impossible_block_numbers(octets: str) -> None:
 def test_empty_log_records(empty: bytes) -> None:
     outages = Outages.decode(b"\x25" + bytes(4) + empty * 251)
     changes = ChangeLog.decode(b"\x28" + bytes(4) + empty * 251)
-    assert outages.found == changes.found == ()
+    assert not outages.found
+    assert not changes.found
 
 
 def test_outages_and_changes_stand_where_the_dossier_says() -> None:
