@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -193,6 +194,7 @@ class Uplink:
             timeout=settings.timeout_seconds,
             max_queued_incoming_messages=INCOMING_QUEUE,
             tls_context=self._tls,
+            socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         )
         try:
             await client.__aenter__()
@@ -366,3 +368,5 @@ def _drop(client: aiomqtt.Client) -> None:
     paho = client._client
     paho.on_disconnect = None
     paho._sock_close()
+    if client._disconnected.done() and not client._disconnected.cancelled():
+        client._disconnected.exception()  # known by now; unread, it would be logged as forgotten

@@ -70,7 +70,8 @@ class Central:
     async def _run(self) -> None:
         while True:
             with contextlib.suppress(aiomqtt.MqttError):
-                async with aiomqtt.Client("127.0.0.1", self.port, identifier="central", clean_session=False) as client:
+                client = aiomqtt.Client("127.0.0.1", self.port, identifier="central", clean_session=False, timeout=1.0)
+                async with client:
                     self._client = client
                     await client.subscribe([(f"mg/1/acme/+/{kind}", 1) for kind in ("up", "state", "conf", "res")])
                     self.connected.set()

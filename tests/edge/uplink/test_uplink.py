@@ -2,14 +2,18 @@
 
 import asyncio
 import contextlib
+import gc
 import os
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from edge.spool import Spool
+from edge.errors import ConfigError
+from edge.spool import Spool, _schema
 from edge.uplink import LinkState, Uplink, UplinkSettings
 from shared.wire import (
     Command,
@@ -54,6 +58,8 @@ class Gateway:
 async def gateway(folder: Path, port: int, **settings: float | str) -> AsyncIterator[Gateway]:
     values: dict[str, float | str] = {"ack_seconds": 0.5, "timeout_seconds": 1.0, "reconnect_max_seconds": 0.5}
     merged = UplinkSettings(host="127.0.0.1", port=port, **(values | settings))  # type: ignore[arg-type]
+    if not (folder / "spool.db").exists():
+        _schema.migrate(folder / "spool.db")  # here rather than in a child process, to save time
     async with Spool(folder / "spool.db", "gw1") as spool:
         it = Gateway(spool, merged)
         task = asyncio.create_task(it.uplink.run())
@@ -203,7 +209,7 @@ async def test_nobody_answers(tmp_path: Path, broker: Broker) -> None:
     async with gateway(tmp_path, broker.port, batch_rows=10) as gw, Central(broker.port) as central:
         central.mute = True
         await gw.spool.add([event(n) for n in range(1000)])
-        await asyncio.sleep(2.0)
+        await asyncio.sleep(1.2)
         assert 2 <= gw.uplink.counters.batches <= 5
         assert gw.spool.cursor == 0
         central.mute = False
@@ -273,17 +279,122 @@ async def test_wrong_password_is_told_apart_from_a_dead_link(tmp_path: Path) -> 
         assert not await gw.uplink.connected(0.1)
 
 
-async def test_failed_connections_leave_no_descriptors(tmp_path: Path, broker: Broker) -> None:
-    """Refused, and accepted but never answered: both many times."""
-    async with Proxy(broker.port) as proxy:
-        proxy.freeze()
-        async with gateway(tmp_path, proxy.port, timeout_seconds=0.5, reconnect_max_seconds=0.1) as gw:
-            await until(lambda: gw.uplink.link.failures >= 2)
-            before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
-            await until(lambda: gw.uplink.link.failures >= 5, 20)
-            await asyncio.sleep(0.1)
-            # the proxy keeps its own end of each
-            assert len(os.listdir("/proc/self/fd")) - before <= 3 + 1  # noqa: PTH208
+CHILD = """
+import asyncio, sys, time
+from pathlib import Path
+from edge.spool import Spool
+from edge.uplink import Uplink, UplinkSettings
+from shared.wire import GatewayConfig, GatewayState
+from tests.edge.spool.items import event
+async def nothing(command): pass
+async def main():
+    async with Spool(Path(sys.argv[1]), "gw1") as spool:
+        uplink = Uplink(
+            spool, "acme", UplinkSettings(host="127.0.0.1", port=int(sys.argv[2]), batch_rows=7),
+            state=lambda: GatewayState(1, True), config=lambda: GatewayConfig(1, "", ""), on_command=nothing,
+        )
+        task = asyncio.create_task(uplink.run())
+        while True:
+            seqs = await spool.add([event(spool.last_seq + 1)])
+            print(seqs[0], flush=True)
+            await asyncio.sleep(0.002)
+asyncio.run(main())
+"""
+
+
+def start_child(path: Path, port: int) -> subprocess.Popen[bytes]:
+    root = Path(__file__).parents[3]
+    return subprocess.Popen([sys.executable, "-c", CHILD, path, str(port)], stdout=subprocess.PIPE, cwd=root)
+
+
+async def test_a_gateway_killed_again_and_again(tmp_path: Path, broker: Broker) -> None:
+    """Every row it said was taken is at the aggregator in the end, once, under its number, unchanged."""
+    path = tmp_path / "spool.db"
+    _schema.migrate(path)
+    told: set[int] = set()
+    async with Central(broker.port) as central:
+        await central.connected.wait()
+        for n in range(4):
+            before = len(central.rows)
+            child = start_child(path, broker.port)
+            assert child.stdout is not None
+            await until(lambda b=before: len(central.rows) > b, what="rows of this life")  # type: ignore[misc]
+            await asyncio.sleep(0.13 * n)
+            child.kill()
+            output = await asyncio.to_thread(child.stdout.read)
+            child.wait()
+            child.stdout.close()
+            lines = output.splitlines(keepends=True)  # among them the log's
+            told.update(int(line) for line in lines if line[:-1].isdigit() and line.endswith(b"\n"))
+        async with gateway(tmp_path, broker.port) as gw:
+            await until(lambda: complete(central, gw.spool), 20)
+            rows = {seq: decode_item(row) for (_, seq), row in central.rows.items()}
+            assert set(rows) == set(range(1, gw.spool.last_seq + 1)) >= told
+            # each row says the number it expected to get
+            assert all(item == event(seq) for seq, item in rows.items())
+            assert central.changed == 0
+            assert {name for name, _ in central.rows} == {gw.spool.spool_id}
+
+
+def make_certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    certificate, key = folder / f"{name}.crt", folder / f"{name}.key"
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-days",
+        "2",
+    ]
+    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*command, *names, "-out", certificate, "-keyout", key], check=True, capture_output=True)
+    return certificate, key
+
+
+@pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <ssl.SSLSocket"
+)  # paho drops the socket of a failed handshake
+async def test_tls_and_a_broker_that_is_somebody_else(tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path, "broker")
+    other, _ = make_certificate(tmp_path, "other")
+    broker = Broker(tmp_path / "b", ("allow_anonymous true", f"certfile {certificate}", f"keyfile {key}"))
+    broker.start()
+    try:
+        async with gateway(tmp_path, broker.port, tls=True, ca_file=str(certificate)) as gw:
+            assert await gw.uplink.connected(5)
+        async with gateway(tmp_path, broker.port, tls=True, ca_file=str(other)) as gw:
+            await until(lambda: gw.uplink.link.state is LinkState.REFUSED)
+            assert "certificate" in gw.uplink.alarms[0]
+    finally:
+        broker.kill()
+        gc.collect()
+    with pytest.raises(ConfigError, match=r"uplink\.ca_file .*nowhere: No such file"):
+        UplinkSettings(tls=True, ca_file=str(tmp_path / "nowhere")).tls_context()
+    with pytest.raises(ConfigError, match=r"need uplink\.tls = true"):
+        UplinkSettings(ca_file=str(certificate)).tls_context()
+
+
+async def test_failed_connections_leave_no_descriptors(tmp_path: Path) -> None:
+    """A listener that takes connections and never answers."""
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError):
+            await reader.read(-1)  # to the end
+        writer.close()
+
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with gateway(tmp_path, port, timeout_seconds=0.5, reconnect_max_seconds=0.1) as gw:
+        seen = []
+        for failures in range(1, 7):
+            await until(lambda n=failures: gw.uplink.link.failures >= n)  # type: ignore[misc]
+            seen.append(len(os.listdir("/proc/self/fd")))  # noqa: PTH208
+        assert max(seen) - min(seen) <= 3, f"at most the try that is under way: {seen}"
+    server.close()
 
 
 @pytest.fixture
