@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from edge.config.check import LISTS, Problem, relations, rename_keys, unknown, unknown_keys
+from edge.config.check import LISTS, TABLES, Problem, relations, rename_keys, unknown, unknown_keys
 from edge.config.model import Config, Meter, SerialLine, TcpLine
 from edge.errors import ConfigError
 
@@ -129,6 +129,8 @@ def _placed(problem: Problem, text: str, data: dict[str, Any]) -> Problem:
         entry = data.get(table, [{}])[number]
         label = entry.get(LISTS[table][0]) if table in LISTS and isinstance(entry, dict) else None
         shown = f"{path} ({label})" if isinstance(label, str) else path
+    elif path in TABLES:
+        table, key = path, ""
     elif "." in path:
         table, _, key = path.partition(".")
     line = _find_line(text, table, number, key.rpartition(".")[2])

@@ -125,7 +125,7 @@ def test_any_text_is_parsed_without_error(text: str) -> None:
 
 
 # output of `mmcli -J` 1.20 for an LTE modem, shortened
-MODEM = """{"modem":{"3gpp":{"operator-code":"72411","operator-name":"VIVO"},"dbus-path":"/org/freedesktop/ModemManager1/Modem/0",
+MODEM = """{"modem":{"3gpp":{"operator-code":"72411","operator-name":"VIVO"},
 "generic":{"access-technologies":["lte"],"signal-quality":{"recent":"yes","value":"67"},"state":"connected"}}}"""
 SIGNAL = """{"modem":{"signal":{"5g":{"rsrp":"--"},"lte":{"rsrp":"-96.00","rsrq":"-11.00","rssi":"-65.00","snr":"9.80"},
 "gsm":{"rssi":"--"},"refresh":{"rate":"30"}}}}"""

@@ -1,0 +1,210 @@
+"""Visits with a real spool and a real line: one transaction, nothing half-held, states and events in it."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from edge.config.model import Schedule
+from edge.errors import EdgeError, ProtocolError, SilenceError, WrongMeterError
+from edge.lines.contract import LineClass
+from edge.poller.reader import Reader, load_unit
+from edge.poller.schedule import Kind, offset_of
+from edge.poller.unit import LONGEST_CHUNK, Unit
+from edge.poller.worker import LineWorker
+from edge.spool import Level, Spool, SpoolFullError, SpoolSettings
+from shared.quality import Quality
+from shared.wire import Item, MeterEvent, ProfileBlock, Progress, decode_item
+from tests.edge.fakes import FakeDriver, make_unit, mute_line
+
+ALL = tuple(Kind)
+
+
+@dataclass
+class Bench:
+    spool: Spool
+    unit: Unit
+    driver: FakeDriver
+    reader: Reader
+    progress: list[Progress]
+
+    async def stored(self) -> list[Item]:
+        return [decode_item(row) for row in await self.spool.batch(1, 1000, 1 << 20)]
+
+
+@pytest.fixture
+async def bench(spool_path: Path) -> AsyncIterator[Bench]:
+    async with Spool(spool_path, "gw1") as spool, mute_line() as line:
+        driver = FakeDriver()
+        said: list[Progress] = []
+        yield Bench(spool, make_unit(line, driver), driver, Reader(spool, said.append), said)
+
+
+def fail_at(what: str, error: Exception) -> object:
+    def trouble(asked: str) -> None:
+        if asked == what:
+            raise error
+
+    return trouble
+
+
+async def test_a_whole_visit_is_stored_with_what_is_remembered(bench: Bench) -> None:
+    outcome = await bench.reader.visit(bench.unit, ALL, LineClass.PLANNED)
+    assert outcome.errors == []
+    assert outcome.done == list(ALL)
+    items = await bench.stored()
+    assert {type(item).__name__ for item in items} == {"InstantSnapshot", "ProfileBlock", "RegisterReading"}
+    assert bench.unit.memory.held.total == 86400
+    assert bench.unit.health.state == "ok"
+    again = make_unit(bench.unit.line, FakeDriver())
+    await load_unit(bench.spool, again)
+    assert again.memory.held == bench.unit.memory.held
+    assert again.health.last_ok == bench.unit.health.last_ok
+
+
+async def test_only_missing_intervals_are_asked_for(bench: Bench) -> None:
+    await bench.reader.visit(bench.unit, [Kind.PROFILE], LineClass.PLANNED)
+    await bench.reader.visit(bench.unit, [Kind.PROFILE], LineClass.PLANNED)
+    assert len(bench.driver.calls) == 1
+    bench.unit.memory.held.remove(bench.driver.calls[0][1] + 1800, bench.driver.calls[0][1] + 3600)
+    await bench.reader.visit(bench.unit, [Kind.PROFILE], LineClass.PLANNED)
+    start = bench.driver.calls[0][1]
+    assert bench.driver.calls[1] == ("profile", start + 1800, start + 3600)
+
+
+async def test_what_was_read_before_the_line_broke_is_kept(bench: Bench) -> None:
+    bench.driver.trouble = fail_at("registers", SilenceError("gone"))  # type: ignore[assignment]
+    outcome = await bench.reader.visit(bench.unit, ALL, LineClass.PLANNED)
+    assert outcome.done == [Kind.CLOCK, Kind.INSTANTANEOUS, Kind.PROFILE]
+    assert isinstance(outcome.error, SilenceError)
+    assert len(await bench.stored()) == 2
+    assert ("events",) not in bench.driver.calls
+
+
+async def test_an_answer_not_to_our_liking_does_not_end_the_visit(bench: Bench) -> None:
+    bench.driver.trouble = fail_at("instantaneous", ProtocolError("nonsense"))  # type: ignore[assignment]
+    outcome = await bench.reader.visit(bench.unit, ALL, LineClass.PLANNED)
+    assert [kind for kind, _ in outcome.errors] == [Kind.INSTANTANEOUS]
+    assert Kind.EVENTS in outcome.done
+    assert bench.unit.health.state == "ok"
+
+
+async def test_our_own_mistake_is_an_error_like_others(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
+    bench.driver.trouble = fail_at("clock", ZeroDivisionError("bug"))  # type: ignore[assignment]
+    outcome = await bench.reader.visit(bench.unit, ALL, LineClass.PLANNED)
+    assert isinstance(outcome.error, ZeroDivisionError)
+    assert Kind.EVENTS in outcome.done
+
+
+async def test_wrong_serial_stores_nothing_but_the_event_once(bench: Bench) -> None:
+    bench.driver.trouble = fail_at("clock", WrongMeterError("12345678", "99999999"))  # type: ignore[assignment]
+    for _ in range(3):
+        outcome = await bench.reader.visit(bench.unit, ALL, LineClass.PLANNED)
+        assert outcome.done == []
+    assert [(item.kind, item.detail) for item in await bench.stored() if isinstance(item, MeterEvent)] == [
+        ("wrong_serial", {"expected": "12345678", "found": "99999999"})
+    ]
+    assert bench.unit.state(time.time(), 60).state == "wrong_serial"
+    assert "99999999" in bench.unit.state(time.time(), 60).error
+
+
+async def test_full_spool_means_not_read(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def full(visit: object) -> None:
+        raise SpoolFullError(bench.spool.path, 10, 10, 0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.spool, "commit", full)
+        outcome = await bench.reader.visit(bench.unit, ALL, LineClass.PLANNED)
+    assert outcome.done == []
+    assert isinstance(outcome.error, SpoolFullError)
+    assert not bench.unit.memory.held
+    outcome = await bench.reader.visit(bench.unit, ALL, LineClass.PLANNED)
+    assert outcome.error is None
+    assert any(isinstance(item, ProfileBlock) for item in await bench.stored())
+
+
+async def test_a_really_full_spool_refuses_and_says_the_way_out(spool_path: Path) -> None:
+    tight = SpoolSettings(limit_bytes=2 << 20)
+    async with Spool(spool_path, "gw1", tight) as spool, mute_line() as line:
+        unit = make_unit(line, FakeDriver())
+        reader = Reader(spool, lambda progress: None)
+        error: Exception | None = None
+        for _ in range(40):
+            filler = [MeterEvent("m1", 1, "change", detail={"filler": "x" * 60_000})]
+            try:
+                await spool.add(filler)
+            except EdgeError as full:
+                error = full
+                break
+        assert isinstance(error, SpoolFullError)
+        assert spool.level is Level.FULL
+        outcome = await reader.visit(unit, ALL, LineClass.PLANNED)
+        assert isinstance(outcome.error, SpoolFullError)
+        assert "raise spool.limit_bytes" in str(outcome.error)
+        assert unit.health.state == "ok", "it is not the meter's fault"
+
+
+async def test_events_and_clock(bench: Bench) -> None:
+    bench.driver.events = [MeterEvent("m1", 100, "outage", 160)]
+    bench.driver.drift = 100.0
+    outcome = await bench.reader.visit(bench.unit, [Kind.CLOCK, Kind.EVENTS], LineClass.PLANNED)
+    assert outcome.drift == pytest.approx(100, abs=1.1)
+    await bench.reader.visit(bench.unit, [Kind.EVENTS], LineClass.PLANNED)
+    kinds = [item.kind for item in await bench.stored() if isinstance(item, MeterEvent)]
+    assert kinds == ["clock_drift", "outage"]
+
+
+async def test_reconciled_meter_is_read_again(bench: Bench) -> None:
+    bench.driver.quality = int(Quality.UNRECONCILED)
+    await bench.reader.visit(bench.unit, [Kind.PROFILE], LineClass.PLANNED)
+    assert bench.unit.memory.live(time.time(), 1) is None
+    bench.driver.quality = 0
+    bench.driver.events = [MeterEvent("m1", 1, "reconciled")]
+    bench.unit.memory.held.remove(bench.driver.calls[0][1], bench.driver.calls[0][1] + 900)
+    await bench.reader.visit(bench.unit, [Kind.PROFILE], LineClass.PLANNED)
+    live = bench.unit.memory.live(time.time(), 1)
+    assert live is not None
+    assert live.end - live.start == 86400 - 900
+
+
+async def test_lost_rows_make_the_memory_be_read_afresh(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    await bench.reader.visit(bench.unit, [Kind.PROFILE], LineClass.PLANNED)
+    await bench.spool.write(lambda tx: tx.connection.execute("DELETE FROM intervals"))
+    monkeypatch.setattr(type(bench.spool), "losses", property(lambda self: 1))
+    await bench.reader.visit(bench.unit, [Kind.PROFILE], LineClass.PLANNED)
+    assert len(bench.driver.calls) == 2
+
+
+async def test_progress_is_told_for_profiles(bench: Bench) -> None:
+    await bench.reader.visit(bench.unit, ALL, LineClass.COMMAND, "c1")
+    assert {(said.kind, said.command) for said in bench.progress} == {(kind.value, "c1") for kind in ALL}
+
+
+def test_chunks_fit_themselves_to_the_line(bench: Bench) -> None:
+    for _ in range(10):
+        bench.unit.learn_chunk(1.0, preempted=False)
+    assert bench.unit.chunk == LONGEST_CHUNK
+    for _ in range(10):
+        bench.unit.learn_chunk(1.0, preempted=True)
+    assert bench.unit.chunk == 86400
+
+
+async def test_worker_reads_and_fills_back_until_nothing_is_missing(bench: Bench) -> None:
+    bench.driver.meter = next(
+        name for name in map("m{}".format, range(999)) if offset_of(name) % 15 == 0
+    )  # due at once
+    unit = make_unit(bench.unit.line, bench.driver, Schedule(backfill_days=30))
+    worker = LineWorker(unit.line, [unit], bench.reader, lambda: None, random=Random(1))
+    task = asyncio.create_task(worker.run())
+    async with asyncio.timeout(20):
+        while unit.memory.count(time.time(), 30) or not unit.memory.lost:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    task.cancel()
+    assert unit.memory.held.total == pytest.approx(10 * 86400, abs=1800)
+    asked = [call for call in bench.driver.calls if call[0] == "profile"]
+    assert len(asked) <= 12
+    assert not any(isinstance(item, MeterEvent) for item in await bench.stored()), "never had is not lost"
