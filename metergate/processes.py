@@ -47,6 +47,16 @@ class Child:
             lines = self.log.read_text(errors="replace").splitlines()[-TAIL_LINES:]
             raise ChildFailed(f"{self.name} ended with code {code}; the end of {self.log}:\n" + "\n".join(lines))
 
+    def require_success(self, seconds: float = 60.0) -> None:
+        """Wait for its end; raise :class:`ChildFailed` unless that comes in time and with code 0."""
+        try:
+            code = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.stop()
+            raise ChildFailed(f"{self.name} is not done after {seconds:.0f} s; see {self.log}") from None
+        if code:
+            self.require_running()
+
     def wait_for_port(self, port: int, seconds: float = 30.0) -> None:
         """Wait until something accepts connections at 127.0.0.1:``port``."""
         deadline = time.monotonic() + seconds
@@ -69,6 +79,11 @@ class Child:
                 return [line.rstrip("\n") for line in lines[:count]]
             time.sleep(0.05)
         raise ChildFailed(f"{self.name} did not say that it is ready within {seconds:.0f} s; see {self.log}")
+
+    def kill(self) -> None:
+        """End it at once, without a chance to tidy up."""
+        self._process.kill()
+        self._process.wait()
 
     def stop(self, seconds: float = STOP_SECONDS) -> None:
         """Ask it to end, then end it."""
