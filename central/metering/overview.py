@@ -20,7 +20,7 @@ _EPOCH: Final = date(1970, 1, 1)
 
 @dataclass(frozen=True, slots=True)
 class FleetDay:
-    """A local day of all monitored meters: active energy in kWh, and seconds held of those that should be there by now."""
+    """A local day of all monitored meters: active energy in kWh, seconds held, and seconds to be expected by now."""
 
     day: date
     energy: Fraction

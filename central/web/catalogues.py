@@ -1,4 +1,4 @@
-"""Keep the catalogues in step with the source: ``python -m central.web.catalogues`` extracts and updates every ``.po``."""
+"""Keep the catalogues in step with the source: ``python -m central.web.catalogues`` updates every ``.po``."""
 
 import sys
 from collections.abc import Iterator
@@ -48,8 +48,8 @@ def update(code: str, template: Catalog) -> Catalog:
     catalogue.obsolete.clear()
     if code == "en":  # the source strings are English
         for message in catalogue:
-            if (message.id and not message.string) or (message.pluralizable and not any(message.string)):
-                message.string = message.id if message.pluralizable else str(message.id)
+            if message.id:
+                message.string = message.id
     write(code, catalogue)
     return catalogue
 
@@ -71,8 +71,9 @@ def untranslated(catalogue: Catalog) -> list[str]:
     """Messages of a catalogue that have no translation, or a doubtful one."""
     wanting = []
     for message in catalogue:
-        forms = message.string if isinstance(message.string, list | tuple) else [message.string]
-        if message.id and (message.fuzzy or not all(forms) or len(forms) < (message.pluralizable * catalogue.num_plurals)):
+        forms = list(message.string) if isinstance(message.string, list | tuple) else [message.string]
+        short = message.pluralizable and len(forms) < catalogue.num_plurals
+        if message.id and (message.fuzzy or short or not all(forms)):
             wanting.append(str(message.id))
     return wanting
 

@@ -18,7 +18,6 @@ from babel.dates import format_date, format_datetime, format_timedelta, get_mont
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
-from babel.units import format_unit
 
 LOCALE_FOLDER: Final = Path(__file__).parent / "locale"
 #: Code of the catalogue -> the language's own name for itself.
@@ -29,6 +28,17 @@ COOKIE: Final = "mg_language"
 #: Units of which thousands are written with the next prefix.
 _SCALED: Final = ("kWh", "kvarh", "kVAh", "kW", "kvar", "kVA")
 _UNIT_NAMES: Final = {"degC": "°C", "deg": "°", "1": ""}
+#: Units that a language writes in letters of its own.
+UNITS: Final[dict[str, dict[str, str]]] = {
+    "ru": {
+        "W": "Вт", "kW": "кВт", "MW": "МВт", "GW": "ГВт", "TW": "ТВт",
+        "kWh": "кВт·ч", "MWh": "МВт·ч", "GWh": "ГВт·ч", "TWh": "ТВт·ч",
+        "var": "вар", "kvar": "квар", "Mvar": "Мвар", "Gvar": "Гвар",
+        "kvarh": "квар·ч", "Mvarh": "Мвар·ч", "Gvarh": "Гвар·ч",
+        "VA": "В·А", "kVA": "кВ·А", "MVA": "МВ·А", "GVA": "ГВ·А", "kVAh": "кВ·А·ч", "MVAh": "МВ·А·ч",
+        "V": "В", "A": "А", "Hz": "Гц", "MiB": "МиБ", "GiB": "ГиБ", "ms": "мс", "dBm": "дБм",
+    }
+}  # fmt: skip
 _MINUS: Final = "\N{MINUS SIGN}"
 NOTHING: Final = "\N{EN DASH}"
 
@@ -36,6 +46,9 @@ NOTHING: Final = "\N{EN DASH}"
 def N_(message: str) -> str:  # noqa: N802 - gettext's own name for "translate later"
     """Mark a message for the catalogues; it is translated where it is shown."""
     return message
+
+
+_DURATIONS: Final = ((N_("%(num)s d"), 86400), (N_("%(num)s h"), 3600), (N_("%(num)s min"), 60), (N_("%(num)s s"), 1))
 
 
 class Language:
@@ -90,8 +103,8 @@ class Language:
             unit = prefix + unit[1:]
         if digits is None:
             digits = 0 if abs(value) >= 1000 else 1 if abs(value) >= 100 else 2
-        unit = _UNIT_NAMES.get(unit, unit)
-        return f"{self.number(value, digits)}\N{NO-BREAK SPACE}{unit}" if unit else self.number(value, digits)
+        name = self.unit(unit)
+        return f"{self.number(value, digits)}\N{NO-BREAK SPACE}{name}" if name else self.number(value, digits)
 
     def instant(self, at: int | None, zone: ZoneInfo, seconds: bool = False) -> str:
         """Write an instant (UTC seconds) as local date and time."""
@@ -113,18 +126,21 @@ class Language:
         """Distance to now in words, as "3 minutes ago"; None is a dash."""
         if at is None:
             return NOTHING
-        gap = timedelta(seconds=min(at - now, 0))
+        gap = timedelta(seconds=min(at - now, -1))
         return format_timedelta(gap, add_direction=True, locale=self.locale, threshold=1.2)
 
     def duration(self, seconds: int) -> str:
         """Write a length of time in its two largest units, as "1 h 30 min"."""
-        units = (("duration-day", 86400), ("duration-hour", 3600), ("duration-minute", 60), ("duration-second", 1))
         parts = []
-        for unit, size in units:
+        for words, size in _DURATIONS:
             count, seconds = divmod(seconds, size)
             if count:
-                parts.append(format_unit(count, unit, "short", locale=self.locale))
+                parts.append(self.gettext(words) % {"num": count})
         return " ".join(parts[:2])
+
+    def unit(self, unit: str) -> str:
+        """Name of a unit as this language writes it."""
+        return UNITS.get(self.code, {}).get(unit, _UNIT_NAMES.get(unit, unit))
 
 
 @cache

@@ -114,11 +114,6 @@ def word(known: dict[str, str], code: str) -> str:
     return gettext(known[code]) if code in known else code
 
 
-def flags(bits: int) -> list[str]:
-    """Translate the flags of an interval."""
-    return [gettext(words) for flag, words in FLAGS.items() if bits & flag]
-
-
 def post(number: int) -> str:
     return gettext(POST_LABELS.get(number, str(number)))
 

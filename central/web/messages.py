@@ -20,7 +20,9 @@ def account_problem(error: AccountError) -> str:
         case LoginRefused():
             return gettext("Login name or password is wrong.")
         case SetupRefused():
-            return gettext("The setup code is wrong or was used already. It stands in the server's log of its last start.")
+            return gettext(
+                "The setup code is wrong or was used already. It stands in the server's log of its last start."
+            )
         case PasswordRefused():
             return password_rule()
         case AccountConflict():

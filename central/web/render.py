@@ -19,6 +19,7 @@ from central.web import i18n, labels
 
 _FOLDER: Final = Path(__file__).parent
 _STATIC: Final = _FOLDER / "static"
+_HIDDEN: Final = Markup('aria-hidden="true"')
 HTML: Final = "text/html; charset=utf-8"
 
 #: Pages load from here and nowhere else. Styles may be inline: chart tooltips and grids set them.
@@ -62,17 +63,16 @@ def _keep_for_ever(response: Any) -> Any:
 
 def icon(name: str, label: str = "") -> Markup:
     """Draw an icon of the sprite; with ``label`` it is read out, else it is decoration."""
-    what = Markup('role="img" aria-label="{}"').format(label) if label else Markup('aria-hidden="true"')
-    return Markup('<svg class="icon" {}><use href="{}/vendor/icons.svg#{}"></use></svg>').format(
-        what, static_path(), name
-    )
+    what = Markup('role="img" aria-label="{}"').format(label) if label else _HIDDEN
+    drawing = Markup('<svg class="icon" {}><use href="{}/vendor/icons.svg#{}"></use></svg>')
+    return drawing.format(what, static_path(), name)
 
 
-def _when(at: int | None, zone: ZoneInfo) -> Markup:
+def _when(at: int | None, zone: ZoneInfo) -> str:
     """Distance to now, with the exact local instant in the tooltip."""
     language = i18n.current()
     if at is None:
-        return Markup(i18n.NOTHING)
+        return i18n.NOTHING
     exact = language.instant(at, zone, seconds=True)
     words = language.ago(at, int(time.time()))
     return Markup('<time datetime="{}" title="{}">{}</time>').format(_iso(at), exact, words)
@@ -85,7 +85,7 @@ def _iso(at: int) -> str:
 def _json(value: Any) -> Markup:
     """Data for a script tag of type ``application/json``; nothing in it can end the tag."""
     text = msgspec.json.encode(value).decode()
-    return Markup(text.replace("<", "\\u003c").replace("&", "\\u0026"))  # noqa: S704
+    return Markup(text.replace("<", "\\u003c").replace("&", "\\u0026").replace("'", "\\u0027"))  # noqa: S704
 
 
 @cache
@@ -112,14 +112,14 @@ def environment() -> Environment:
     return env
 
 
-def page(request: Request[Any, Any, Any], template: str, code: int = 200, **context: Any) -> Response[str]:
+def page(request: Request[Any, Any, Any], template: str, status: int = 200, /, **context: Any) -> Response[str]:
     """Render a page for whoever asks."""
     principal = viewer(request)
     context.setdefault("zone", ZoneInfo(principal.zone if principal else "UTC"))
-    body = environment().get_template(template).render(
-        me=principal, path=request.url.path, now=int(time.time()), **context
-    )
-    return Response(body, status_code=code, media_type=HTML, headers=HEADERS)
+    context.update(me=principal, path=request.url.path, now=int(time.time()))
+    context["units"] = i18n.UNITS.get(i18n.current().code, {})
+    body = environment().get_template(template).render(**context)
+    return Response(body, status_code=status, media_type=HTML, headers=HEADERS)
 
 
 def viewer(request: Request[Any, Any, Any]) -> Principal | None:

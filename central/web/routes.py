@@ -19,8 +19,8 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     overview.overview, overview.totals, overview.trouble,
     fleet_data.fleet_consumption, fleet_data.fleet_availability, fleet_data.gateway_health, fleet_data.gateway_clock,
     meters.meters, meters.meters_data, meters.meters_csv,
-    meter.meter, meter.meter_status, meter.meter_now, meter.meter_registers, meter.meter_commands, meter.read_now, meter.set_clock,
-    meter.reread,
+    meter.meter, meter.meter_status, meter.meter_now, meter.meter_registers, meter.meter_commands,
+    meter.read_now, meter.set_clock, meter.reread,
     meter_data.profile_data, meter_data.consumption_data, meter_data.demand_data, meter_data.module_data,
     gateways.gateways, gateways.gateways_list, gateways.gateway, gateways.gateway_live, gateways.gateway_progress,
     gateways.gateway_commands,
@@ -48,10 +48,22 @@ def error_page(request: Web, status: int, detail: str) -> Response[Any]:
     """The page for a refusal or a fault; ``detail`` is shown only where there are no better words."""
     _activate(request)
     known = {
-        403: (gettext("Not allowed"), gettext("You may not do this, or the page has become old: load it again and repeat.")),
-        404: (gettext("Nothing here"), gettext("There is no such page, meter or gateway, or it belongs to somebody else.")),
-        500: (gettext("Something went wrong"), gettext("The fault is ours; the server's log has the details. Try again in a moment.")),
-        503: (gettext("Not available now"), gettext("The database does not answer. Try again in a moment.")),
-    }  # fmt: skip
+        403: (
+            gettext("Not allowed"),
+            gettext("You may not do this, or the page has become old: load it again and repeat."),
+        ),
+        404: (
+            gettext("Nothing here"),
+            gettext("There is no such page, meter or gateway, or it belongs to somebody else."),
+        ),
+        500: (
+            gettext("Something went wrong"),
+            gettext("The fault is ours; the server's log has the details. Try again in a moment."),
+        ),
+        503: (
+            gettext("Not available now"),
+            gettext("The database does not answer. Try again in a moment."),
+        ),
+    }
     title, words = known.get(status, (gettext("That did not work"), detail))
     return page(request, "error.html", status, status=status, title=title, words=words)

@@ -54,9 +54,7 @@ async def login(request: Web) -> Response[Any]:
             address=address(request), agent=request.headers.get("user-agent", ""), now=int(time.time()),
         )  # fmt: skip
     except AccountError as error:
-        return page(
-            request, "account/login.html", 401, next=target, login=name, problem=account_problem(error)
-        )
+        return page(request, "account/login.html", 401, next=target, login=name, problem=account_problem(error))
     answer: Response[Any] = Redirect(target, status_code=303)
     set_session(answer, request, new.token)
     return answer
@@ -89,8 +87,14 @@ async def setup(request: Web) -> Response[Any]:
         )  # fmt: skip
     except AccountError as error:
         return page(
-            request, "account/setup.html", 422, code=code, name=name, login=login_name,
-            problem=account_problem(error), low=MIN_LENGTH,
+            request,
+            "account/setup.html",
+            422,
+            code=code,
+            name=name,
+            login=login_name,
+            problem=account_problem(error),
+            low=MIN_LENGTH,
         )
     answer: Response[Any] = Redirect("/", status_code=303)
     set_session(answer, request, new.token)
@@ -120,7 +124,12 @@ def remember_language(answer: Response[Any], request: Request[Any, Any, Any], co
     known = code in i18n.LANGUAGES
     answer.set_cookie(
         Cookie(
-            key=i18n.COOKIE, value=code if known else "", max_age=_YEAR if known else 0, path="/", httponly=True,
-            samesite="lax", secure=is_https(request),
-        )  # fmt: skip
+            key=i18n.COOKIE,
+            value=code if known else "",
+            max_age=_YEAR if known else 0,
+            path="/",
+            httponly=True,
+            samesite="lax",
+            secure=is_https(request),
+        )
     )

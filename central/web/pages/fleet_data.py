@@ -28,7 +28,8 @@ async def fleet_consumption(db: AsyncSession, principal: Principal) -> dict[str,
     if not any(day.energy for day in days):
         return {"empty": gettext("No consumption yet: it appears with the first load profile.")}
     values = [float(day.energy) for day in days]
-    return {**_labels(days), "unit": "kWh", "series": [{"name": gettext("Active energy"), "colour": "post-0", "values": values}]}
+    series = {"name": gettext("Active energy"), "colour": "post-0", "values": values}
+    return {**_labels(days), "unit": "kWh", "series": [series]}
 
 
 @get("/data/fleet/availability")
@@ -38,9 +39,8 @@ async def fleet_availability(db: AsyncSession, principal: Principal) -> dict[str
     if not any(day.expected for day in days):
         return {"empty": gettext("No meters yet.")}
     values = [round(day.share * 100, 2) if day.share is not None else None for day in days]
-    return {
-        **_labels(days), "unit": "%", "series": [{"name": gettext("Availability"), "colour": "a4", "values": values}]
-    }  # fmt: skip
+    series = {"name": gettext("Availability"), "colour": "a4", "values": values}
+    return {**_labels(days), "unit": "%", "series": [series]}
 
 
 @get("/data/gateways/{key:str}/health")

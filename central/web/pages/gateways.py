@@ -64,7 +64,8 @@ async def gateway_commands(request: Web, db: AsyncSession, principal: Principal,
 
 async def _list(db: AsyncSession, principal: Principal) -> dict[str, Any]:
     views = (await registry.find_gateways(db, principal.tenant_id, limit=1000)).items
-    return {"views": [(view, gateway_state(view), len(banners.of_gateway(view, zone_of(principal.zone)))) for view in views]}
+    zone = zone_of(principal.zone)
+    return {"views": [(view, gateway_state(view), len(banners.of_gateway(view, zone))) for view in views]}
 
 
 def gateway_state(view: GatewayView) -> str:

@@ -3,6 +3,7 @@
 import time
 from datetime import date, timedelta
 from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
 
 from litestar import get, post
 from litestar.params import Parameter
@@ -13,6 +14,7 @@ from central.accounts.principal import Principal
 from central.errors import CentralError, Refused
 from central.fleet import service as fleet
 from central.metering import service as metering
+from central.metering.consumption import MonthConsumption
 from central.registry import service as registry
 from central.registry.service import MeterView
 from central.web.forms import Web, field, fields
@@ -121,9 +123,7 @@ async def reread(request: Web, db: AsyncSession, principal: Principal, key: str)
     return await _order(request, db, principal, key, action)
 
 
-async def _order(
-    request: Web, db: AsyncSession, principal: Principal, key: str, action: Action
-) -> Response[str]:
+async def _order(request: Web, db: AsyncSession, principal: Principal, key: str, action: Action) -> Response[str]:
     """Queue a command and show the list with it; a refusal is shown there too."""
     view = await registry.get_meter(db, principal.tenant_id, key)
     problem = ""
@@ -182,11 +182,11 @@ def _month(text: str, today: date) -> date:
     return min(first, today.replace(day=1))
 
 
-def _gaps(month: Any, since: date, tz: Any) -> int:
+def _gaps(month: MonthConsumption, since: date, tz: ZoneInfo) -> int:
     """Intervals missing in a month, those before the meter's first day left out."""
     total = month.posts.get(0)
     if total is None:
         return 0
     start = max(month.start, day_range(since, tz).start)
     before = max(0, start - month.start) // 900
-    return max(0, total.gaps - int(before))
+    return max(0, total.gaps - before)

@@ -68,9 +68,7 @@ async def profile_data(
             }
         ],
         "posts": [{"post": int(post), "name": labels.post(post)} for post in POSTS if post in present],
-        "flags": [
-            {"flag": int(flag), "name": labels.word(dict(labels.FLAGS), flag)} for flag in labels.FLAGS if bits & flag
-        ],
+        "flags": [{"flag": int(flag), "name": gettext(words)} for flag, words in labels.FLAGS.items() if bits & flag],
         "missing": gettext("Missing"),
     }
 
@@ -149,7 +147,7 @@ async def module_data(db: AsyncSession, principal: Principal, key: str) -> dict[
                 "points": [[row.at * 1000, value] for row, value in zip(rows, values, strict=True)],
             }
             for name, colour, unit, values in shown
-        ]
+        ],
     }
 
 

@@ -142,10 +142,13 @@ def event_lines(events: Sequence[EventView], serials: Mapping[str, str] | None =
     """Lines of events; with ``serials`` each names its meter. What a detail says is shown as ``name: value``."""
     return [
         EventLine(
-            event.kind, event.at, event.until, (event.meter or "") if serials is not None else "",
+            event.kind,
+            event.at,
+            event.until,
+            (event.meter or "") if serials is not None else "",
             (serials or {}).get(event.meter or "", event.meter or event.gateway or ""),
             ", ".join(f"{name}: {value}" for name, value in event.detail.items())[:200],
-        )  # fmt: skip
+        )
         for event in events
     ]
 

@@ -41,7 +41,7 @@ class MonthCalendar:
 
 
 def css(share: float | None) -> str:
-    """Colour class of a share held: a4 all, a3 from 95 %, a2 from half, a1 something, a0 nothing; an: not to be told."""
+    """Colour class of a share held: a4 all, a3 from 95 %, a2 from half, a1 something, a0 nothing; an: none told."""
     if share is None:
         return "an"
     for name, limit in (("a4", 1.0), ("a3", 0.95), ("a2", 0.5)):

@@ -36,10 +36,11 @@ def of_meter(view: MeterView, zone: ZoneInfo) -> list[Banner]:
                 "alert-triangle",
                 gettext("Another meter answers at this place"),
                 gettext(
-                    "Expected serial %(serial)s. Nothing that it says is stored. Check the wiring or enter the exchange of the meter. %(error)s"
+                    "Expected serial %(serial)s. Nothing that it says is stored. Check the wiring or enter the exchange"
+                    " of the meter. %(error)s"
                 )
                 % {"serial": view.meter.serial, "error": live.error},
-            )  # fmt: skip
+            )
         )
     if live and live.state == "unreconciled":
         found.append(
@@ -48,9 +49,10 @@ def of_meter(view: MeterView, zone: ZoneInfo) -> list[Banner]:
                 "alert-circle",
                 gettext("The profile does not agree with the registers yet"),
                 gettext(
-                    "Its intervals are kept and marked, and never used for billing. It usually settles with the next complete reading of the registers."
+                    "Its intervals are kept and marked, and never used for billing. It usually settles with the next"
+                    " complete reading of the registers."
                 ),
-            )  # fmt: skip
+            )
         )
     if live and live.state == "unreachable" and view.online:
         since = current().instant(live.last_ok, zone) if live.last_ok else gettext("never")
@@ -61,7 +63,7 @@ def of_meter(view: MeterView, zone: ZoneInfo) -> list[Banner]:
                 gettext("The meter does not answer"),
                 gettext("Last good reading: %(since)s. Line %(line)s: %(error)s")
                 % {"since": since, "line": live.line, "error": live.error or gettext("no answer")},
-            )  # fmt: skip
+            )
         )
     if view.gateway and not view.online:
         found.append(
@@ -70,7 +72,7 @@ def of_meter(view: MeterView, zone: ZoneInfo) -> list[Banner]:
                 "wifi",
                 gettext("Its gateway %(name)s is offline") % {"name": view.gateway.name or view.gateway.key},
                 gettext("It goes on reading and delivers when it is back: nothing is lost meanwhile."),
-            )  # fmt: skip
+            )
         )
     if not view.meter.registered:
         found.append(
@@ -79,7 +81,7 @@ def of_meter(view: MeterView, zone: ZoneInfo) -> list[Banner]:
                 "info-circle",
                 gettext("This meter is not registered yet"),
                 gettext("It came with its gateway. Its data are kept; give it a customer and a metering point."),
-            )  # fmt: skip
+            )
         )
     if not view.gateway:
         found.append(
@@ -88,7 +90,7 @@ def of_meter(view: MeterView, zone: ZoneInfo) -> list[Banner]:
                 "router",
                 gettext("No gateway reads this meter"),
                 gettext("Enter it into a gateway's configuration; its first reading connects them."),
-            )  # fmt: skip
+            )
         )
     return found
 
@@ -103,7 +105,7 @@ def of_gateway(view: GatewayView, zone: ZoneInfo) -> list[Banner]:
                 "router",
                 gettext("This gateway has not been seen yet"),
                 gettext("Check its broker address and certificate."),
-            )  # fmt: skip
+            )
         )
         return found
     if not view.online:
@@ -114,16 +116,15 @@ def of_gateway(view: GatewayView, zone: ZoneInfo) -> list[Banner]:
                 "plug-connected-x",
                 gettext("Offline since %(since)s") % {"since": current().instant(since, zone)},
                 gettext("It goes on reading and delivers when it is back: nothing is lost meanwhile."),
-            )  # fmt: skip
+            )
         )
     state = view.state
-    for alarm in state.alarms if state else ():
-        found.append(Banner("danger", "database", labels.alarm(alarm)))
-    for line in state.lines if state and view.online else ():
-        if line.state == "backing_off":
-            found.append(
-                Banner(
-                    "warning", "alert-circle", gettext("Line %(line)s does not work") % {"line": line.line}, line.error
-                )
-            )
+    if state:
+        found += [Banner("danger", "database", labels.alarm(alarm)) for alarm in state.alarms]
+    if state and view.online:
+        found += [
+            Banner("warning", "alert-circle", gettext("Line %(line)s does not work") % {"line": line.line}, line.error)
+            for line in state.lines
+            if line.state == "backing_off"
+        ]
     return found

@@ -47,8 +47,8 @@ class Phasors:
 def phasors(value: Callable[[int], float | None]) -> Phasors | None:
     """Draw what ``value(C)`` gives of voltages, currents and angles; None without any voltage.
 
-    Angles grow counter-clockwise from the right. A voltage without an angle stands 120° from the others; a current stands
-    its shift behind its voltage (positive: lagging). Without a shift a current is not drawn.
+    Angles grow counter-clockwise from the right. A voltage without an angle stands 120° from the others; a current
+    stands its shift behind its voltage (positive: lagging) and is not drawn without one.
     """
     volts = [(phase, value(u), value(angle), usual) for phase, u, _, angle, _, usual in _PHASES]
     top_volt = max((u for _, u, _, _ in volts if u), default=0.0)

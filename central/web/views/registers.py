@@ -52,7 +52,7 @@ def table(reading: RegisterReadingView, tz: ZoneInfo) -> RegisterTable:
         for process in _PROCESSES:
             found = [by_quantity.get(Quantity(c, process, post)) for post in posts]
             if any(found):
-                unit = Quantity(c, process).unit
+                unit = current().unit(Quantity(c, process).unit)
                 words = gettext("Energy") if process == Process.CUMULATIVE else labels.process(process)
                 rows.append(RegisterRow(words, unit, [_cell(register, tz) for register in found]))
         if rows:

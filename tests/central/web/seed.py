@@ -108,7 +108,9 @@ async def seed(database: Database, now: int) -> None:
 
 
 async def _gateways(db: AsyncSession, tenant: Tenant, now: int) -> list[Gateway]:
-    first = Gateway(tenant_id=tenant.id, key="gw-mooca", name="Mooca 01", place="SE Mooca, sala de medição", created_at=now)
+    first = Gateway(
+        tenant_id=tenant.id, key="gw-mooca", name="Mooca 01", place="SE Mooca, sala de medição", created_at=now
+    )
     second = Gateway(tenant_id=tenant.id, key="gw-lapa", name="Lapa 02", place="SE Lapa", created_at=now)
     db.add_all([first, second])
     await db.flush()
@@ -127,10 +129,14 @@ async def _gateways(db: AsyncSession, tenant: Tenant, now: int) -> list[Gateway]
         )  # fmt: skip
         db.add(
             GatewayLive(
-                gateway_id=gateway.id, online=online, contact_at=contact, changed_at=now - 86400 if online else contact,
-                state=encode(state), config='id = "gw"\ntenant = "demo"\n\n[broker]\nhost = "broker.example"\npassword = "***"\n',
+                gateway_id=gateway.id,
+                online=online,
+                contact_at=contact,
+                changed_at=now - 86400 if online else contact,
+                state=encode(state),
+                config='id = "gw"\ntenant = "demo"\n\n[broker]\nhost = "broker.example"\npassword = "***"\n',
                 config_hash="9f2c41aa07b355d1",
-            )  # fmt: skip
+            )
         )
         for back in range(0, 3 * 86400, 600):
             at = contact - back
@@ -141,16 +147,23 @@ async def _gateways(db: AsyncSession, tenant: Tenant, now: int) -> list[Gateway]
             )  # fmt: skip
             db.add(
                 GatewayHealth(
-                    tenant_id=tenant.id, gateway_id=gateway.id, at=at, spool_rows=rows, rss_bytes=telemetry.rss_bytes,
-                    clock_offset_ms=telemetry.clock_offset_ms, data=encode(telemetry),
-                )  # fmt: skip
+                    tenant_id=tenant.id,
+                    gateway_id=gateway.id,
+                    at=at,
+                    spool_rows=rows,
+                    rss_bytes=telemetry.rss_bytes,
+                    clock_offset_ms=telemetry.clock_offset_ms,
+                    data=encode(telemetry),
+                )
             )
     return [first, second]
 
 
 def _state(plan: Plan, now: int) -> MeterState:
     late = {"unreachable": 2 * 86400, "wrong_serial": 3 * 86400}.get(plan.state, 240)
-    return MeterState(plan.key, "rs485-1", plan.state, "abnt", now - late, plan.error, "modem-1", 40 if plan.gaps else 0)
+    return MeterState(
+        plan.key, "rs485-1", plan.state, "abnt", now - late, plan.error, "modem-1", 40 if plan.gaps else 0
+    )
 
 
 async def _meter(
@@ -186,10 +199,13 @@ async def _meter(
     for back in range(0, 7 * 86400, 1800):
         db.add(
             ModuleHealth(
-                tenant_id=tenant.id, module_id=module.id, at=now - back, signal_percent=None,
+                tenant_id=tenant.id,
+                module_id=module.id,
+                at=now - back,
+                signal_percent=None,
                 temperature=round(36 + 7 * math.sin((now - back) / 86400 * math.tau), 1),
                 signal_dbm=round(-72 + 4 * math.sin(back / 7000), 1),
-            )  # fmt: skip
+            )
         )
     _profile(db, tenant, meter, plan, now)
     _values(db, tenant, meter, plan, now)
@@ -200,9 +216,15 @@ async def _meter(
     ):
         db.add(
             Event(
-                tenant_id=tenant.id, meter_id=meter.id, gateway_id=gateway.id, at=at + meter.id * 977, until=until and until + meter.id * 977,
-                kind=kind, detail=msgspec.json.encode(detail).decode(), received_at=at + 60,
-            )  # fmt: skip
+                tenant_id=tenant.id,
+                meter_id=meter.id,
+                gateway_id=gateway.id,
+                at=at + meter.id * 977,
+                until=until and until + meter.id * 977,
+                kind=kind,
+                detail=msgspec.json.encode(detail).decode(),
+                received_at=at + 60,
+            )
         )
 
 
@@ -227,10 +249,21 @@ def _profile(db: AsyncSession, tenant: Tenant, meter: Meter, plan: Plan, now: in
                 bits |= flag
             db.add(
                 ProfileDay(
-                    tenant_id=tenant.id, meter_id=meter.id, channel=channel.code, day=(day - _EPOCH).days, step=STEP,
-                    start=start, count=count, num=1, den=100, held=held, flags=bits, total=sum(values), changed_at=now,
+                    tenant_id=tenant.id,
+                    meter_id=meter.id,
+                    channel=channel.code,
+                    day=(day - _EPOCH).days,
+                    step=STEP,
+                    start=start,
+                    count=count,
+                    num=1,
+                    den=100,
+                    held=held,
+                    flags=bits,
+                    total=sum(values),
+                    changed_at=now,
                     data=pack(values, flags, STEP),
-                )  # fmt: skip
+                )
             )
 
 
@@ -264,14 +297,22 @@ def _values(db: AsyncSession, tenant: Tenant, meter: Meter, plan: Plan, now: int
         ]
         registers.append(RegisterValue(str(Quantity(c, 8, 0)), int(size * plan.scale), 1, 100))
     registers += [
-        RegisterValue(str(Quantity(1, 6, post)), int(12_000 * plan.scale * share), 1, 100, now - 86400 * 3 - post * 4500)
+        RegisterValue(
+            str(Quantity(1, 6, post)), int(12_000 * plan.scale * share), 1, 100, now - 86400 * 3 - post * 4500
+        )
         for post, share in ((1, 0.8), (2, 1.0))
     ]
     db.add(
         RegisterSet(
-            tenant_id=tenant.id, meter_id=meter.id, at=now - 240, read_at=now - 238, period=0, resets=41,
-            reset_at=now - 20 * 86400, data=encode_values(registers),
-        )  # fmt: skip
+            tenant_id=tenant.id,
+            meter_id=meter.id,
+            at=now - 240,
+            read_at=now - 238,
+            period=0,
+            resets=41,
+            reset_at=now - 20 * 86400,
+            data=encode_values(registers),
+        )
     )
     volts = [127 + pick.uniform(-2, 2) for _ in range(3)]
     amps = [182 * plan.scale * pick.uniform(0.85, 1.1) for _ in range(3)]
@@ -296,10 +337,23 @@ async def _commands(db: AsyncSession, tenant: Tenant, gateway: Gateway, now: int
     meter = await db.get_one(Meter, 2)
     db.add(
         FleetCommand(
-            id="done-1", tenant_id=tenant.id, gateway_id=gateway.id, meter_id=meter.id, kind="read_now", by=LOGIN,
-            action=action, issued_at=now - 4000, expires_at=now - 400, status="done", sends=1, sent_at=now - 3999,
-            finished_at=now - 3990, code="done", message=result.message, result=encode(result),
-        )  # fmt: skip
+            id="done-1",
+            tenant_id=tenant.id,
+            gateway_id=gateway.id,
+            meter_id=meter.id,
+            kind="read_now",
+            by=LOGIN,
+            action=action,
+            issued_at=now - 4000,
+            expires_at=now - 400,
+            status="done",
+            sends=1,
+            sent_at=now - 3999,
+            finished_at=now - 3990,
+            code="done",
+            message=result.message,
+            result=encode(result),
+        )
     )
 
 

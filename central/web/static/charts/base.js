@@ -15,6 +15,9 @@ export function number(value, digits = 2) {
   return formats.get(digits).format(value);
 }
 
+const units = JSON.parse(document.body.dataset.units || "{}");
+export const unitName = (unit) => units[unit] ?? unit;
+
 // three significant figures are enough beside a unit
 export function amount(value, unit) {
   if (value === null || value === undefined) return "–";
@@ -24,7 +27,7 @@ export function amount(value, unit) {
     unit = unit.slice(1);
   }
   const digits = Math.abs(value) >= 1000 ? 0 : Math.abs(value) >= 100 ? 1 : 2;
-  return `${number(value, digits)}\u00a0${prefix}${unit}`;
+  return `${number(value, digits)}\u00a0${unitName(prefix + unit)}`;
 }
 
 const instants = {
@@ -64,7 +67,7 @@ export function frame() {
 
 export function valueAxis(name, extra = {}) {
   return {
-    type: "value", name, nameLocation: "end", nameGap: 10, nameTextStyle: { color: colour("axis"), align: "left", padding: [0, 0, 0, -24], fontSize: 11 },
+    type: "value", name: unitName(name), nameLocation: "end", nameGap: 10, nameTextStyle: { color: colour("axis"), align: "left", padding: [0, 0, 0, -24], fontSize: 11 },
     axisLabel: { color: colour("axis"), fontSize: 11, formatter: (value) => number(value, 2) },
     splitLine: { lineStyle: { color: colour("grid") } }, axisLine: { show: false }, axisTick: { show: false }, ...extra,
   };

@@ -1,5 +1,5 @@
 // Load profile: one stepped area per post, gaps left open, quality as shaded bands that the legend can hide.
-import { amount, clock, colour, frame, full, number, time, timeAxis, tip, valueAxis } from "./base.js";
+import { amount, clock, colour, frame, full, number, time, timeAxis, tip, unitName, valueAxis } from "./base.js";
 
 const MISSING = 1;
 
@@ -85,7 +85,7 @@ export function profile(data, element) {
         const post = data.posts.find((each) => each.post === block.posts[index]);
         return tip(title, [
           [colour(`post-${block.posts[index]}`), post?.name ?? "", amount(value * factor(block), unit)],
-          ["transparent", demand ? data.unit : data.demandUnit, number(demand ? value : value * (3600 / block.step), 3)],
+          ["transparent", unitName(demand ? data.unit : data.demandUnit), number(demand ? value : value * (3600 / block.step), 3)],
         ], notes);
       },
     },
