@@ -150,8 +150,8 @@ class Meter:
         self.measurement.jump(local)
 
     def clear_occurrence(self, code: int, reader: str) -> None:
-        """Command 37: acknowledge the blocking condition named."""
-        if self.occurrence is None or self.occurrence[0] != code:
+        """Command 37: acknowledge the blocking condition named; there being none is no error."""
+        if self.occurrence is not None and self.occurrence[0] != code:
             raise Refused(INVALID_PARAMETER)
         self.occurrence = None
         self.log.append(LogEntry(commands.CLEAR_OCCURRENCE, reader, self.local()))

@@ -11,7 +11,7 @@
                       ▼                                     │
                   ACKNOWLEDGE ──ACK──► next block, or ──────┘
                       ▲  │ NAK: same block, 7 times
-                      └──┘ silence: ENQ, 7 times
+                      └──┘ silence: ENQ, for 15 s
 
 DEAF throws away what comes until the line has been still: a late command in strict mode, or junk. QUIET is the rest of
 ports that never send ENQ by themselves (directional before ALO, addressed, 01 99).
@@ -49,7 +49,8 @@ CHARACTER_LIMIT: Final = 0.006  # Tmaxcar, which only a real UART can keep
 RELAXED_CHARACTER_LIMIT: Final = 0.250
 DIRECTIONAL_LIMIT: Final = 15.0  # without input a directional meter hangs up
 WAIT_SPACING: Final = 0.2
-LIMIT: Final = 7  # NAKs of one block either way, ENQs without ACK
+LIMIT: Final = 7  # NAKs of one block, either way
+ACK_PATIENCE: Final = 15.0  # an answer not acknowledged is given up (no limit is known; own choice)
 
 #: A conversation holds at most the longest command and the signals around it; more is thrown away unread.
 MAX_BUFFER: Final = 1024
@@ -135,7 +136,8 @@ class MeterSession:
         self._replied: Command | None = None
         self._block = 0
         self._variant = Variant.PLAIN
-        self._tries = 0  # of the block being sent
+        self._tries = 0  # NAKs heard for the block being sent
+        self._give_up = now  # waiting for its ACK ends
         self._naks = 0  # for the command being received
         self._battery_left = 0
         self.state = State.QUIET
@@ -169,6 +171,7 @@ class MeterSession:
 
     def delay(self, seconds: float) -> None:
         """Sending what was asked for took this long: waiting begins at its end."""
+        self._give_up += seconds
         if self.deadline is not None:
             self.deadline += seconds
 
@@ -181,8 +184,7 @@ class MeterSession:
             return []
         if self.state is State.IDLE:
             return self._tick_idle(now)
-        if self.state is State.ACKNOWLEDGE and self.setup.sends_enq and self._tries < LIMIT:
-            self._tries += 1
+        if self.state is State.ACKNOWLEDGE and self.setup.sends_enq and now < self._give_up:
             return self._send_enq(now)
         self._buffer.clear()
         self._rest(now)
@@ -267,6 +269,8 @@ class MeterSession:
                 self._send_block(actions, now)
             else:
                 self._rest(now)
+                if self.deadline is not None:
+                    self.deadline = now + ENQ_SHORTEST  # ready for the next command
 
     # -- commands ----------------------------------------------------------------------------------------------------
 
@@ -357,6 +361,7 @@ class MeterSession:
         answer = self._reply[self._block]
         fault = self.faults.draw("block")
         self.state, self.deadline = State.ACKNOWLEDGE, now + self.setup.answer_limit
+        self._give_up = now + ACK_PATIENCE
         if fault is None:
             actions.append(answer.to_bytes(self._variant))
         else:

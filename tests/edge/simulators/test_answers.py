@@ -213,7 +213,7 @@ def test_occurrence_blocks_until_cleared() -> None:
     assert octets(bench.one(0x37, "31"), 1, 6).hex() == f"40{SERIAL}46"
     assert bench.one(0x37, "30")[0] == 0x37
     assert bench.one(0x21)[0] == 0x21
-    assert octets(bench.one(0x37, "30"), 1, 6).hex() == f"40{SERIAL}46"
+    assert bench.one(0x37, "30")[0] == 0x37  # nothing left to clear is no error
 
 
 @pytest.mark.parametrize("code", [0x12, 0x31, 0x38, 0x63, 0x77, 0x98, 0xAB, 0xE2])
