@@ -1,0 +1,1 @@
+"""Simulated devices: the other side of the drivers, for tests and the demonstration."""

@@ -59,7 +59,7 @@ async def test_reading_over_a_terminal(tmp_path: Path) -> None:
 
 async def test_strict_meter_serves_a_prompt_reader() -> None:
     bench = Bench(days=3)
-    setup = SessionSetup(strict=True, enq_period=0.1, sync_limit=0.1)
+    setup = SessionSetup(strict=True, enq_period=0.3, sync_limit=0.28)
     async with TcpPort([bench.meter], setup=setup) as port, await RawReader.tcp(port.port) as reader:
         await verification(reader, bench)
 
