@@ -24,6 +24,17 @@ def path(tmp_path: Path, blank: bytes) -> Path:
     return it
 
 
+@pytest.fixture(autouse=True)
+def _migrate_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """New files get their schema in this process; test_schema.py runs a gateway that leaves it to a child."""
+
+    def ensure(path: Path) -> None:
+        if _schema.version_of(path) != _schema.VERSION:
+            _schema.migrate(path)
+
+    monkeypatch.setattr(_schema, "ensure", ensure)
+
+
 class FakeClock:
     """A clock to be set. ``pass_time`` is true time; ``wall_now += x`` is somebody turning the clock."""
 
