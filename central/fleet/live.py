@@ -76,7 +76,7 @@ async def _place_meters(
     """A gateway's state says which meters it reads, and through which module."""
     keys = sorted({state.meter for state in states})
     await lookup.meters(tenant, gateway_id, keys)
-    ids = {key: entry.id for key in keys if (entry := lookup.known_meter(tenant, key)) is not None}
+    ids = {key: found for key in keys if (found := lookup.known_meter(tenant, key)) is not None}
     if not ids:
         return
     moved = update(Meter).where(Meter.id.in_(sorted(ids.values())), Meter.gateway_id.is_distinct_from(gateway_id))

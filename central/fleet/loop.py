@@ -11,9 +11,9 @@ from central import mqtt
 from central.fleet.dispatch import claim, expire
 from central.fleet.live import States
 from central.fleet.progress import ProgressBoard
-from central.ingest.faults import is_passing
 from central.settings import Settings
 from central.store.engine import Database
+from central.store.faults import is_passing, reason_of
 from shared.ids import IdError, Topic, topic_filter
 from shared.wire import Progress, WireError, decode
 
@@ -84,7 +84,7 @@ class Fleet:
             except Exception as error:
                 if not is_passing(error):
                     raise
-                log.warning("commands wait: the database is out of reach", error=str(error))
+                log.warning("commands wait: the database is out of reach", error=reason_of(error))
                 self._awake |= awake
                 await asyncio.sleep(_RETRY)
                 continue

@@ -45,6 +45,8 @@ log = structlog.get_logger("metergate.ingest")
 #: A gateway's last contact is written at most this often, s.
 _CONTACT_EVERY: Final = 5.0
 MAX_REASON: Final = 500
+#: Ids in one query; SQLite takes 32766 values.
+_MOST_IDS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ class _Plan:
     gateways: set[int] = field(default_factory=set)
     refused: list[dict[str, Any]] = field(default_factory=list)
     taken: list[Delivery] = field(default_factory=list)
+    zones: dict[int, str] = field(default_factory=dict)  # of meters that have one of their own
 
 
 class Committer:
@@ -131,7 +134,7 @@ class Committer:
         async with self._database.write() as session:
             lookup = self._directory.lookup(session, now)
             plan = await self._plan(session, lookup, deliveries, now)
-            await self._lock_meters(session, lookup, plan.rows)
+            await self._lock_meters(session, lookup, plan)
             if one_by_one:
                 for row in plan.rows:
                     await self._store_alone(session, lookup, row, now, plan)
@@ -190,20 +193,22 @@ class Committer:
                 plan.touched.add(each.spool_id)
         return plan
 
-    async def _lock_meters(self, session: AsyncSession, lookup: Lookup, rows: Sequence[_Row]) -> None:
-        """Enter unknown meters; on PostgreSQL lock all concerned, in one order, against other workers."""
+    async def _lock_meters(self, session: AsyncSession, lookup: Lookup, plan: _Plan) -> None:
+        """Enter unknown meters; on PostgreSQL lock all concerned, in one order, against others who write their days."""
         by_gateway: dict[tuple[TenantEntry, int], set[str]] = {}
-        for row in rows:
+        for row in plan.rows:
             name = await _meter_of(lookup, row)
             if name is not None:
                 by_gateway.setdefault((row.tenant, row.gateway_id), set()).add(name)
         ids = set()
         for (tenant, gateway_id), keys in sorted(by_gateway.items()):
             await lookup.meters(tenant, gateway_id, keys)
-            ids |= {entry.id for key in keys if (entry := lookup.known_meter(tenant, key)) is not None}
-        if ids and self._database.dialect == "postgresql":
-            query = select(Meter.id).where(Meter.id.in_(sorted(ids))).order_by(Meter.id).with_for_update(key_share=True)
-            await session.execute(query)
+            ids |= {found for key in keys if (found := lookup.known_meter(tenant, key)) is not None}
+        ordered = sorted(ids)
+        for at in range(0, len(ordered), _MOST_IDS):
+            query = select(Meter.id, Meter.zone).where(Meter.id.in_(ordered[at : at + _MOST_IDS])).order_by(Meter.id)
+            locked = await session.execute(query.with_for_update(key_share=True))
+            plan.zones |= {row[0]: row[1] for row in locked if row[1]}
 
     async def _store_alone(self, session: AsyncSession, lookup: Lookup, row: _Row, now: int, plan: _Plan) -> None:
         try:
@@ -308,15 +313,15 @@ async def _store(session: AsyncSession, lookup: Lookup, rows: Sequence[_Row], no
         match item:
             case ProfileBlock() if meter is not None:
                 source = f"gateway {row.delivery.topic.gateway}"
-                blocks.add(tenant.id, meter.id, meter.zone, item, row.late, source)
+                blocks.add(tenant.id, meter, plan.zones.get(meter, tenant.zone), item, row.late, source)
             case RegisterReading() if meter is not None:
                 check_registers(item)
-                registers.append((tenant.id, meter.id, item))
+                registers.append((tenant.id, meter, item))
             case InstantSnapshot() if meter is not None:
                 check_snapshot(item)
-                snapshots.append((tenant.id, meter.id, item))
+                snapshots.append((tenant.id, meter, item))
             case MeterEvent():
-                events.append((tenant.id, meter.id if meter else None, row.gateway_id, item))
+                events.append((tenant.id, meter, row.gateway_id, item))
             case GatewayTelemetry(modules=modules):
                 ids = [(await lookup.module(tenant, row.gateway_id, each.module), each) for each in modules]
                 telemetry.append((tenant.id, row.gateway_id, item, ids))

@@ -17,16 +17,11 @@ from central.store.upsert import upsert
 
 #: Names remembered; beyond it everything is forgotten and looked up anew.
 MAX_NAMES: Final = 500_000
-#: Zones and tenants are looked up again after this long, s.
+#: Names are looked up again after this long, s.
 REFRESH: Final = 60.0
 
 
 class TenantEntry(NamedTuple):
-    id: int
-    zone: str
-
-
-class MeterEntry(NamedTuple):
     id: int
     zone: str
 
@@ -37,7 +32,7 @@ class Names:
 
     tenants: dict[str, TenantEntry] = field(default_factory=dict)
     gateways: dict[tuple[int, str], int] = field(default_factory=dict)
-    meters: dict[tuple[int, str], MeterEntry] = field(default_factory=dict)
+    meters: dict[tuple[int, str], int] = field(default_factory=dict)
     modules: dict[tuple[int, str], int] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -93,8 +88,8 @@ class Lookup:
             found = self._new.gateways[place] = (await self._session.execute(query)).scalar_one()
         return found
 
-    def known_meter(self, tenant: TenantEntry, key: str) -> MeterEntry | None:
-        """A meter that :meth:`meters` has been asked for."""
+    def known_meter(self, tenant: TenantEntry, key: str) -> int | None:
+        """The id of a meter that :meth:`meters` has been asked for."""
         return self._known.meters.get((tenant.id, key)) or self._new.meters.get((tenant.id, key))
 
     async def meters(self, tenant: TenantEntry, gateway_id: int, keys: Iterable[str]) -> None:
@@ -135,8 +130,8 @@ class Lookup:
     async def _find_meters(self, tenant: TenantEntry, keys: set[str]) -> None:
         ordered = sorted(keys)
         for at in range(0, len(ordered), 1000):
-            query = select(Meter.key, Meter.id, Meter.zone).where(
+            query = select(Meter.key, Meter.id).where(
                 Meter.tenant_id == tenant.id, Meter.key.in_(ordered[at : at + 1000])
             )
-            for key, meter_id, zone in (await self._session.execute(query)).all():
-                self._new.meters[tenant.id, key] = MeterEntry(meter_id, zone or tenant.zone)
+            for key, meter_id in (await self._session.execute(query)).all():
+                self._new.meters[tenant.id, key] = meter_id

@@ -11,7 +11,7 @@ from central.fleet.loop import Fleet
 from central.ingest.worker import Worker
 from central.settings import Settings
 from central.store.engine import Database, open_database
-from central.store.faults import is_passing
+from central.store.faults import is_passing, reason_of
 from central.store.lease import while_leading
 from central.store.migrate import require_current
 
@@ -64,6 +64,6 @@ async def _meet(database: Database, settings: Settings, stop: asyncio.Event) -> 
             if not is_passing(error):
                 raise
             if first:
-                log.warning("the database is out of reach, trying again", error=str(error))
+                log.warning("the database is out of reach, trying again", error=reason_of(error))
             first = False
         await asyncio.sleep(_RETRY)

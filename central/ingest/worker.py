@@ -21,7 +21,7 @@ from central.ingest.models import Stream, StreamPart
 from central.registry.models import Gateway
 from central.settings import Settings
 from central.store.engine import Database
-from central.store.faults import is_passing
+from central.store.faults import is_passing, reason_of
 from shared.ids import IdError, Topic, topic_filter
 from shared.wire import AckCursor, WireError, encode
 
@@ -126,7 +126,7 @@ class Worker:
             try:
                 await reject_payload(self._database, topic, payload, reason)
             except (SQLAlchemyError, OSError) as error:
-                log.warning("refused payload not kept", topic=topic, error=str(error))
+                log.warning("refused payload not kept", topic=topic, error=reason_of(error))
         if len(self._kept) > 10_000:
             self._kept.clear()
         self._kept[topic] = (hour, kept + 1)
@@ -225,6 +225,6 @@ class Worker:
                 if not is_passing(error):
                     raise
                 say = log.warning if delay == _FIRST_DELAY else log.debug
-                say("the database is out of reach, trying again", error=str(error), seconds=delay)
+                say("the database is out of reach, trying again", error=reason_of(error), seconds=delay)
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311
             delay = min(_LONGEST_DELAY, delay * 2)

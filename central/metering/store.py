@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
-from sqlalchemy import insert, select, tuple_
+from sqlalchemy import delete, insert, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.metering.blocks import Cut, Day, contradicts, cut, merge, unpack_day
@@ -59,7 +59,7 @@ class Blocks:
             if day is None:
                 day = days[key] = Day.empty(each)
             if day.start != each.start or len(day.values) != each.count:
-                raise ValueError(f"stored day {key} begins at {day.start}, the meter's zone now says {each.start}")
+                raise ValueError(f"stored day {key} begins at {day.start}, the meter's zone says {each.start}")
             before = Day(day.start, day.step, day.num, day.den, day.values[:], day.flags[:], day.version)
             outcome = merge(day, each, late)
             if outcome.corrected:
@@ -187,3 +187,19 @@ def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
     source = iter(items)
     while chunk := list(islice(source, size)):
         yield chunk
+
+
+async def cut_anew(session: AsyncSession, tenant_id: int, meter_id: int, zone: str, now: int) -> int:
+    """Cut a meter's stored days into the local days of another zone; returns how many there are then.
+
+    Values and flags stay what they were. Replaced versions keep the days they were cut into.
+    """
+    table = ProfileDay.__table__.c
+    where = table.tenant_id == tenant_id, table.meter_id == meter_id
+    columns = table.channel, table.start, table.step, table.count, table.data, table.num, table.den
+    blocks = Blocks()
+    for channel, *block in await session.execute(select(*columns).where(*where)):
+        code = str(Quantity.from_code(channel))
+        blocks.add(tenant_id, meter_id, zone, ProfileBlock("-", code, *block), False, "")
+    await session.execute(delete(ProfileDay).where(*where).execution_options(synchronize_session=False))
+    return await blocks.store(session, now)

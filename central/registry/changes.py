@@ -10,8 +10,9 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from central.accounts.models import Tenant
 from central.errors import Conflict, NotFound, Refused
-from central.metering.models import ProfileDay
+from central.metering.store import cut_anew
 from central.registry.models import (
     CommunicationModule,
     Customer,
@@ -59,7 +60,7 @@ async def update(session: AsyncSession, tenant_id: int, kind: type[T], row_id: i
     if checked.get("parent_id") is not None:
         await _refuse_circle(session, tenant_id, row.id, checked["parent_id"])
     if "zone" in checked:
-        await _refuse_zone_change(session, await get(session, tenant_id, Meter, row_id), checked["zone"])
+        await _move_zone(session, await get(session, tenant_id, Meter, row_id), checked["zone"])
     try:
         async with session.begin_nested():
             for field, value in checked.items():
@@ -147,12 +148,17 @@ async def _refuse_circle(session: AsyncSession, tenant_id: int, group_id: int, p
         at = (await get(session, tenant_id, CustomerGroup, at)).parent_id
 
 
-async def _refuse_zone_change(session: AsyncSession, meter: Meter, zone: str) -> None:
-    if zone == meter.zone:
-        return
-    held = select(ProfileDay.day).where(ProfileDay.tenant_id == meter.tenant_id, ProfileDay.meter_id == meter.id)
-    if await session.scalar(held.limit(1)) is not None:
-        raise Refused("zone", f"meter {meter.key!r} has load profiles cut into local days; its zone is fixed by them")
+async def _move_zone(session: AsyncSession, meter: Meter, zone: str) -> None:
+    """Cut the profiles that are there into the local days of the meter's new zone."""
+    await session.execute(select(Meter.id).where(Meter.id == meter.id).with_for_update())
+    before = await _zone_in_force(session, meter, meter.zone)
+    after = await _zone_in_force(session, meter, zone)
+    if before != after:
+        await cut_anew(session, meter.tenant_id, meter.id, after, int(time.time()))
+
+
+async def _zone_in_force(session: AsyncSession, meter: Meter, own: str) -> str:
+    return own or (await session.execute(select(Tenant.zone).where(Tenant.id == meter.tenant_id))).scalar_one()
 
 
 def _label(kind: type[Any]) -> str:

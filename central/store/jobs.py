@@ -14,7 +14,7 @@ from central.ingest.models import Rejected
 from central.metering.models import Snapshot
 from central.settings import RetentionSettings, Settings
 from central.store.engine import Database, open_database
-from central.store.faults import is_passing
+from central.store.faults import is_passing, reason_of
 from central.store.lease import while_leading
 from central.store.migrate import require_current
 
@@ -37,7 +37,7 @@ async def run_jobs(settings: Settings, stop: asyncio.Event) -> None:
             except Exception as error:
                 if not is_passing(error):
                     raise
-                log.warning("regular work waits: the database is out of reach", error=str(error))
+                log.warning("regular work waits: the database is out of reach", error=reason_of(error))
             else:
                 log.info("old rows forgotten", **counts)
             with contextlib.suppress(TimeoutError):
