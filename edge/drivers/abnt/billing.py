@@ -7,8 +7,8 @@ from edge.drivers.abnt import commands
 from edge.drivers.abnt.convert import register_values
 from edge.drivers.abnt.events import reset_key
 from edge.drivers.abnt.layout.requests import Group
-from edge.drivers.abnt.visit import GroupView, Visit
-from edge.errors import BusyError, ProtocolError
+from edge.drivers.abnt.visit import GroupView, Visit, not_implemented
+from edge.errors import BusyError, ProtocolError, RefusedError
 from shared.wire import RegisterReading, RegisterValue
 
 #: Values one wire struct may hold (``shared.wire.RegisterReading``).
@@ -27,17 +27,24 @@ class Period:
 async def read_period(visit: Visit, view: GroupView, *, closed: bool) -> Period:
     """Read 23 and 44-46 (or 24 and 41-43) of every group; ``view`` is group 0 as read at the visit's begin.
 
+    A meter without 22 or 24 has no closed registers to give: no readings.
+
     A reset during the reading would mix two periods: parameters are read again at the end, which also makes group 0
     visible again, and must name the same reset.
     """
     key = reset_key(view.parameters)
     at = _instant(view, closed)
     values: dict[str, RegisterValue] = {}
-    async for group in visit.groups(commands.PARAMETERS_CLOSED if closed else commands.PARAMETERS, view):
-        registers = await visit.registers(commands.REGISTERS_CLOSED if closed else commands.REGISTERS)
-        await visit.partial_registers(commands.PARTIAL_CLOSED if closed else commands.PARTIAL_RUNNING)
-        for name, value in register_values(registers, group.channels, group.parameters.demand_minutes).items():
-            values.setdefault(name, value)
+    try:
+        async for group in visit.groups(commands.PARAMETERS_CLOSED if closed else commands.PARAMETERS, view):
+            registers = await visit.registers(commands.REGISTERS_CLOSED if closed else commands.REGISTERS)
+            await visit.partial_registers(commands.PARTIAL_CLOSED if closed else commands.PARTIAL_RUNNING)
+            for name, value in register_values(registers, group.channels, group.parameters.demand_minutes).items():
+                values.setdefault(name, value)
+    except RefusedError as error:
+        if not (closed and not_implemented(error)):
+            raise
+        values.clear()
     if reset_key((await visit.parameters(commands.PARAMETERS)).parameters) != key:
         raise BusyError(f"meter {visit.meter}: a demand reset happened during the reading, which is dropped whole")
     last = view.parameters.last_reset

@@ -206,11 +206,18 @@ class AbntDriver:
         return msgspec.to_builtins(self._memory)  # type: ignore[no-any-return]
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take what :meth:`state` gave; a state that is none raises :class:`ConfigError` and changes nothing."""
+        """Take what :meth:`state` gave; a state that is none raises :class:`ConfigError` and changes nothing.
+
+        What was remembered of another meter, exchanged since, is forgotten.
+        """
         try:
-            self._memory = msgspec.convert(state, Memory)
+            memory = msgspec.convert(state, Memory)
         except msgspec.ValidationError as error:
             raise ConfigError(f"stored state of meter {self.meter} is no state of the abnt driver: {error}") from error
+        if self.settings.serial is not None and memory.serial not in (None, self.settings.serial):
+            _log.info("meter exchanged, its state is forgotten", meter=self.meter, old=memory.serial)
+            memory = Memory()
+        self._memory = memory
 
     @property
     def reconciled(self) -> bool | None:

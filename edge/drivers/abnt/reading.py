@@ -15,7 +15,7 @@ from edge.drivers.abnt.memory import Anchor
 from edge.drivers.abnt.profile import Marks, blocks, join
 from edge.drivers.abnt.reconcile import CHANNELS, Outcome, Pair, Stream, Verdict, reconcile
 from edge.drivers.abnt.settings import PartialRequest
-from edge.drivers.abnt.visit import GroupView, Visit
+from edge.drivers.abnt.visit import GroupView, Visit, not_implemented
 from edge.errors import BusyError, ProtocolError, RefusedError
 from edge.lines.contract import OnProgress
 from ext.nibbles import ORDERS, Order
@@ -133,7 +133,7 @@ class ProfileReading:
         """Read one answer; one that moved on while it was read is read again."""
         for _ in range(ATTEMPTS):
             before = await self._announce(source, view, partial)
-            if before is None:  # the meter knows no 51: what the two periods hold is all there is
+            if before is None:  # the meter refuses 51: what the two periods hold is all there is
                 closed = await self._stream(Source.CLOSED, view, None)
                 return closed + await self._stream(Source.RUNNING, view, None)
             code = {Source.RUNNING: commands.PROFILE, Source.CLOSED: commands.PROFILE_CLOSED}.get(
@@ -164,11 +164,13 @@ class ProfileReading:
             request = partial_request(group, days, partial)
         try:
             answer = await visit.view(commands.PARAMETERS_PARTIAL, group, request)
-        except RefusedError:
+        except RefusedError as error:
+            if error.code in commands.NEVER_REPEAT:
+                raise
             if source is Source.PARTIAL:
                 visit.memory.partial_refused = True
-                return await self._announce(Source.ALL, view, None)
-            visit.memory.note_missing(commands.PARAMETERS_PARTIAL)
+            if not_implemented(error):
+                visit.memory.note_missing(commands.PARAMETERS_PARTIAL)
             return None
         if source is Source.PARTIAL and answer.parameters.words_running > view.parameters.words_running:
             visit.memory.partial_refused = True  # it answered with everything: the request was not understood
@@ -176,6 +178,19 @@ class ProfileReading:
 
     async def _totals(self, code: int) -> list[int]:
         return [channel.total for channel in (await self._visit.registers(code)).channels]
+
+    async def _closed_totals(self, group: int) -> list[int] | None:
+        """Totals at the last reset; None where the meter knows no 22 or 24."""
+        if self._visit.memory.lacks(commands.REGISTERS_CLOSED):
+            return None
+        try:
+            await self._visit.parameters(commands.PARAMETERS_CLOSED, group)
+            return await self._totals(commands.REGISTERS_CLOSED)
+        except RefusedError as error:
+            if not not_implemented(error):
+                raise
+            self._visit.memory.note_missing(commands.REGISTERS_CLOSED)
+            return None
 
     async def _pairs(self, view: GroupView, now: Anchor) -> list[Pair]:
         """Register readings to hold the streams against: since the last reset, the last visit, closed period."""
@@ -185,15 +200,15 @@ class ProfileReading:
         parameters, key = view.parameters, reset_key(view.parameters)
         closed = memory.closed_totals.get(group)
         if parameters.last_reset is not None and (closed is None or closed.reset != key):
-            await self._visit.parameters(commands.PARAMETERS_CLOSED, view.number)
-            totals = await self._totals(commands.REGISTERS_CLOSED)
+            totals = await self._closed_totals(view.number)
             if reset_key((await self._visit.parameters(commands.PARAMETERS, view.number)).parameters) != key:
                 raise BusyError(
                     f"meter {self._visit.meter}: a demand reset happened during the reading, which is dropped"
                 )
-            if closed is not None:
-                memory.closed_before[group] = closed
-            closed = memory.closed_totals[group] = Anchor(view.clock.past(parameters.last_reset), totals, key)
+            if totals is not None:
+                if closed is not None:
+                    memory.closed_before[group] = closed
+                closed = memory.closed_totals[group] = Anchor(view.clock.past(parameters.last_reset), totals, key)
         if closed is not None and closed.reset == key:
             zero = [0] * CHANNELS
             begin = Anchor(closed.at, zero) if settings.totals_restart else closed

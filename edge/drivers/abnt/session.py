@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from edge.drivers.abnt import commands, timing
-from edge.drivers.abnt.frames import Answer, Command, Damaged, Heard, Junk, Signal, Variant, next_from_meter
+from edge.drivers.abnt.frames import Answer, Command, Damaged, Heard, Signal, Variant, next_from_meter
 from edge.drivers.abnt.layout import ProfileWords, Refusal
 from edge.drivers.abnt.states import LISTENING, RECEIVING, Action, Event, State, step
 from edge.drivers.abnt.trace import Statistics, Trace
@@ -149,7 +149,7 @@ class Session:
         elif run.state in (State.HOLD, State.NEXT_HOLD) and not blind:
             patience = limits.hold
         if run.state is State.UNSYNC and self.link.variant is Variant.DIRECTIONAL:
-            patience /= timing.MAX_ALOS
+            patience = max(patience / timing.MAX_ALOS, timing.T_ENQ_MAX)
         self._deadline = time.monotonic() + patience
 
     # -- from octets to events -----------------------------------------------------------------------------------------
@@ -185,13 +185,15 @@ class Session:
         del self._buffer[:used]
         if isinstance(message, Answer):
             return self._judge(run, message)
+        if isinstance(message, Damaged) or run.state in RECEIVING:
+            return Event.DAMAGED  # a block that turns out not to be one is damaged too
         if isinstance(message, Heard):
             if message.signal is Signal.ENQ and self.link.variant is Variant.DIRECTIONAL:
                 self.link.complemented = message.complemented
             if message.signal is Signal.ENQ and run.state is State.SENT:
                 self.link.blind = False  # there is ENQ on this link after all
             return _EVENTS[message.signal]
-        return Event.JUNK if isinstance(message, Junk) else Event.DAMAGED
+        return Event.JUNK
 
     async def _fill(self, timeout: float) -> bool:
         octets = await self._claim.transport.read(_READ_LIMIT, timeout)
@@ -200,8 +202,8 @@ class Session:
 
     def _overdue(self, run: _Exchange) -> Event:
         if run.state is State.UNSYNC:
-            if self.link.variant is Variant.DIRECTIONAL and run.alos < timing.MAX_ALOS:
-                return Event.UNHEARD
+            if self.link.variant is Variant.DIRECTIONAL:  # such a meter speaks only after it was called
+                return Event.UNHEARD if run.alos < timing.MAX_ALOS else Event.SILENCE
             if self.link.allow_blind:
                 return Event.BLIND
         elif run.state in (State.HOLD, State.NEXT_HOLD) and self.link.blind:

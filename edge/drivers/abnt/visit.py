@@ -67,7 +67,7 @@ class Visit:
         self._barred = barred
         self._cleared: set[int] = set()
         self._group = 0
-        variant = memory.variant or (None if settings.variant == "auto" else settings.variant)
+        variant = memory.variant if settings.variant == "auto" else settings.variant
         self._detected = variant is not None
         self.session = self._session(Variant(variant) if variant else Variant.PLAIN)
 
@@ -78,7 +78,7 @@ class Visit:
             self.settings.serial or self.memory.serial,
             LINKS[self.settings.link],
             self.settings.send_without_enq,
-            self.memory.blind,
+            self.memory.blind and self.settings.send_without_enq and variant is not Variant.DIRECTIONAL,
             self.memory.complemented,
         )
         return Session(self.claim, link, self.meter, self._trace, self.now)
@@ -100,7 +100,7 @@ class Visit:
         try:
             return await self.ask(code, parameters)
         except RefusedError as error:
-            if isinstance(error, Refused) and error.answer == commands.NOT_IMPLEMENTED:
+            if not_implemented(error):
                 self.memory.note_missing(code)
                 return None
             raise
@@ -123,6 +123,7 @@ class Visit:
         try:
             bodies = await run()
         except RefusedError as error:
+            self._learn()
             if not isinstance(error, Refused) or error.answer != commands.OCCURRENCE or error.code is None:
                 raise
             if error.code in commands.NEVER_REPEAT:
@@ -130,8 +131,7 @@ class Visit:
                 raise
             await self._clear(error.code, error)
             bodies = await run()
-        finally:
-            self._learn()
+        self._learn()
         self.frames += bodies
         return bodies
 
@@ -225,6 +225,11 @@ class Visit:
         """Make the first three channels visible again, as other readers expect them."""
         if self._group != 0:
             await self.parameters(commands.PARAMETERS)
+
+
+def not_implemented(error: RefusedError) -> bool:
+    """Say whether a refusal is answer 39: the meter does not know the command."""
+    return isinstance(error, Refused) and error.answer == commands.NOT_IMPLEMENTED
 
 
 @asynccontextmanager

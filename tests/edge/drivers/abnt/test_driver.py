@@ -1,6 +1,8 @@
 """The driver against the simulated meter over TCP: what is read is what the meter measured."""
 
+import contextlib
 import json
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -12,7 +14,15 @@ from edge.drivers.abnt.driver import AbntDriver
 from edge.drivers.abnt.frames import Variant
 from edge.drivers.abnt.settings import AbntSettings
 from edge.drivers.abnt.visit import LOCKOUT_PAUSE
-from edge.errors import BusyError, ConfigError, NotPermittedError, PreemptedError, RefusedError, WrongMeterError
+from edge.errors import (
+    BusyError,
+    ConfigError,
+    EdgeError,
+    NotPermittedError,
+    PreemptedError,
+    RefusedError,
+    WrongMeterError,
+)
 from edge.lines.contract import Claim, LineClass
 from edge.lines.line import ManagedLine
 from edge.lines.tcp import open_tcp
@@ -22,6 +32,7 @@ from edge.simulators.faults import Fault, FaultKind, FaultPlan
 from ext import profile as codec
 from shared.quality import Quality
 from shared.wire import ProfileBlock
+from tests.edge.drivers.abnt.wire import FakeClaim, TinyMeter, Wire, answer, crc16
 from tests.edge.simulators.simmeter import SERIAL, Bench, local
 
 DAY = 86_400
@@ -346,3 +357,71 @@ def test_a_foreign_state_is_refused_whole() -> None:
         with pytest.raises(ConfigError, match="stored state of meter m1"):
             driver.restore(state)
     assert driver.state() == before
+
+
+def test_state_of_an_exchanged_meter_is_forgotten() -> None:
+    driver = AbntDriver("m1", AbntSettings(serial="00000002"))
+    driver.restore({"serial": "00000001", "order": "low_first", "reconciled": True})
+    assert driver.state() == AbntDriver("m1", AbntSettings()).state()
+
+
+class Recorded:
+    """Answers of the bench meter on a wire in memory, with some codes missing and some octets changed."""
+
+    def __init__(self, missing: tuple[int, ...] = (), dice: random.Random | None = None) -> None:
+        self.bench = Bench()
+        self.missing, self.dice = missing, dice
+        self.wire = Wire()
+        self.meter = TinyMeter(self.wire, self, enq=None)  # type: ignore[arg-type]
+        self.wire.meter = self.meter
+        self.driver = AbntDriver("m1", AbntSettings(serial=SERIAL, link="serial"), self.bench.hand)
+        self.driver.restore({"serial": SERIAL, "variant": "plain", "blind": True})
+
+    def __getitem__(self, code: int) -> list[bytes]:
+        if code in self.missing:
+            return [answer(0x39, bytes((code,)), SERIAL)]
+        parameters = self.meter.commands[-1][4:64].hex()
+        return [self._change(frame.to_bytes()) for frame in self.bench.ask(code, parameters)]
+
+    def _change(self, frame: bytes) -> bytes:
+        octets = bytearray(frame[:256])
+        for _ in range(self.dice.choice((0, 0, 1, 3, 40)) if self.dice else 0):
+            assert self.dice is not None
+            octets[self.dice.randrange(5, 256)] = self.dice.choice((0, 0xFF, 0x99, self.dice.randrange(256)))
+        return bytes(octets) + crc16(bytes(octets))
+
+
+async def test_a_meter_that_knows_little() -> None:
+    small = Recorded(missing=(0x22, 0x24, 0x25, 0x28, 0x41, 0x42, 0x43, 0x44, 0x45, 0x46, 0x51, 0x52, 0x80))
+    claim = FakeClaim(small.wire)
+    registers = await small.driver.read_registers(claim)
+    assert [r.period for r in registers.registers] == [0]
+    assert (await small.driver.identify(claim)).serial == SERIAL
+    assert [e.kind for e in (await small.driver.read_events(claim)).events] == []
+    end = int(small.bench.hand.now) // 900 * 900
+    read = await small.driver.read_profile(claim, end - DAY, end)
+    assert [e.kind for e in read.events] == ["unreconciled"]  # nothing to hold the profile against yet
+    small.bench.hand.now += 6 * 3600
+    read = await small.driver.read_profile(claim, end - DAY, end)
+    assert [e.kind for e in read.events] == ["reconciled"]  # two visits are a pair of registers
+    asked = [command[0] for command in small.meter.commands]
+    for code in (0x24, 0x25, 0x28, 0x44, 0x80):
+        assert asked.count(code) <= 1  # not asked again once refused
+
+
+@pytest.mark.parametrize("seed", range(25))
+async def test_changed_answers_end_in_typed_errors(seed: int) -> None:
+    wild = Recorded(dice=random.Random(seed))
+    claim = FakeClaim(wild.wire)
+    end = int(wild.bench.hand.now)
+    for verb in (
+        lambda: wild.driver.identify(claim),
+        lambda: wild.driver.read_clock(claim),
+        lambda: wild.driver.read_registers(claim),
+        lambda: wild.driver.read_instantaneous(claim),
+        lambda: wild.driver.read_events(claim),
+        lambda: wild.driver.read_profile(claim, end - 3 * DAY, end),
+    ):
+        with contextlib.suppress(EdgeError):
+            await verb()
+    AbntDriver("m1", AbntSettings(serial=SERIAL)).restore(json.loads(json.dumps(wild.driver.state())))

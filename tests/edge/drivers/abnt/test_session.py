@@ -299,6 +299,15 @@ async def test_the_last_frames_are_kept() -> None:
     assert lines[-2].startswith("< 21 12 34 56 78 68 65 6c 6c 6f")
 
 
+async def test_a_header_that_is_none_is_damage() -> None:
+    wire = Wire(chunk=1)
+    reader = session(wire, variant=Variant.HEADED, blind=True, allow_blind=True)
+    asyncio.get_running_loop().call_later(0.01, wire.deliver, b"\x01\x98")
+    with pytest.raises(SilenceError):
+        await reader.ask(0x21, transmissions=2)
+    assert NAK in wire.written
+
+
 @pytest.mark.parametrize("seed", range(12))
 async def test_lost_octets_cost_time_but_never_truth(seed: int) -> None:
     dice = random.Random(seed)
@@ -316,9 +325,9 @@ async def test_lost_octets_cost_time_but_never_truth(seed: int) -> None:
     assert good >= 5
 
 
-@pytest.mark.parametrize("seed", range(2))
-async def test_a_babbling_line_ends_in_a_typed_error(seed: int) -> None:
-    dice = random.Random(seed)
+@pytest.mark.parametrize("variant", Variant)
+async def test_a_babbling_line_ends_in_a_typed_error(variant: Variant) -> None:
+    dice = random.Random(variant.value)
     wire = Wire()
 
     async def babble() -> None:
@@ -329,7 +338,7 @@ async def test_a_babbling_line_ends_in_a_typed_error(seed: int) -> None:
     task = asyncio.create_task(babble())
     try:
         with pytest.raises(EdgeError):
-            await session(wire, allow_blind=True).ask(0x21)
+            await session(wire, allow_blind=True, variant=variant).ask(0x21)
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
