@@ -1,7 +1,8 @@
 """The web process: pages, API, health and metrics around one database. ``create_app`` starts nothing by itself."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -20,6 +21,9 @@ from central.api import problems
 from central.api.observe import Observe, add_headers, healthz, metrics
 from central.api.openapi import complete, openapi_config
 from central.api.routes import api_router
+from central.fleet.loop import feed_progress
+from central.fleet.progress import ProgressBoard
+from central.ingest.run import run_ingest
 from central.metering.controllers import PROFILE_TYPES
 from central.settings import Settings
 from central.store.engine import Database, open_database
@@ -28,14 +32,23 @@ from central.web import error_page, web_routes
 
 _log = structlog.get_logger("central.web")
 
+#: Embedded ingest gets so long to commit and end by itself (s).
+_STOP_S: Final = 10.0
 #: The largest honest request is a gateway's configuration (200 kB) or an imported sheet.
 MAX_BODY_BYTES: Final = 8 << 20
 
 
-def create_app(settings: Settings) -> Litestar:
-    """Build the application from checked settings; the database is opened at start-up and closed at the end."""
+def create_app(settings: Settings, *, follow: bool = True, ingest: bool = False) -> Litestar:
+    """Build the application from checked settings; nothing is connected before its start-up.
+
+    ``follow``: show live progress as gateways publish it. ``ingest``: take in readings and send commands within this
+    process too (small installations; else ``metergate central ingest`` runs beside it).
+    """
     database = open_database(settings)
-    state = State({"settings": settings, "database": database, "gate": LoginGate(), "setup": Setup()})
+    board = ProgressBoard()
+    state = State(
+        {"settings": settings, "database": database, "gate": LoginGate(), "setup": Setup(), "progress": board}
+    )
     app = Litestar(
         route_handlers=[
             healthz,
@@ -43,7 +56,7 @@ def create_app(settings: Settings) -> Litestar:
             api_router(),
             Router("/", route_handlers=web_routes(), include_in_schema=False),
         ],
-        lifespan=[_lifespan],
+        lifespan=[_lifespan, _beside(settings, board, follow=follow, ingest=ingest)],
         state=state,
         dependencies={"db": Provide(_provide_db), "principal": Provide(provide_principal)},
         middleware=[Observe(), Identify(database)],
@@ -71,6 +84,36 @@ async def _lifespan(app: Litestar) -> AsyncIterator[None]:
         yield
     finally:
         await database.close()
+
+
+def _beside(
+    settings: Settings, board: ProgressBoard, *, follow: bool, ingest: bool
+) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+    """What runs while the application serves; a part that fails is logged and does not take the pages with it."""
+
+    @asynccontextmanager
+    async def lifespan(_app: Litestar) -> AsyncIterator[None]:
+        stop = asyncio.Event()
+        following = [asyncio.create_task(_watch("progress", feed_progress(settings, board)))] if follow else []
+        ingesting = [asyncio.create_task(_watch("ingest", run_ingest(settings, stop)))] if ingest else []
+        try:
+            yield
+        finally:
+            stop.set()
+            if ingesting:  # it commits what it holds before it goes
+                await asyncio.wait(ingesting, timeout=_STOP_S)
+            for task in (*following, *ingesting):
+                task.cancel()
+            await asyncio.gather(*following, *ingesting, return_exceptions=True)
+
+    return lifespan
+
+
+async def _watch(name: str, part: Awaitable[None]) -> None:
+    try:
+        await part
+    except Exception:
+        _log.exception("a part beside the pages has ended; restart the process", part=name)
 
 
 async def _provide_db(request: Request[Any, Any, Any]) -> AsyncIterator[AsyncSession]:

@@ -16,8 +16,9 @@ def cookie_name(connection: Connection) -> str:
 
 
 def is_https(connection: Connection) -> bool:
-    """Whether the browser speaks https to us or to the trusted proxy in front."""
-    return connection.url.scheme == "https"
+    """Whether the browser speaks https: to us, to a trusted proxy in front, or because the settings say so."""
+    web = connection.app.state.settings.web
+    return connection.scope["scheme"] == "https" or web.secure_cookies or web.base_url.startswith("https://")
 
 
 def set_session(response: Response[Any], connection: Connection, token: str) -> None:

@@ -105,7 +105,8 @@ def _same_site(connection: Connection) -> bool:
     if (site := connection.headers.get("sec-fetch-site")) is not None:
         return site in ("same-origin", "none")
     origin = connection.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc.lower() == connection.headers.get("host", "").lower()
+    ours = {connection.headers.get("host", ""), urlsplit(connection.app.state.settings.web.base_url).netloc}
+    return origin is None or urlsplit(origin).netloc.lower() in {name.lower() for name in ours if name}
 
 
 async def _form_token(connection: Connection) -> str:

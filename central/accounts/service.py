@@ -1,6 +1,7 @@
 """Logins, passwords, users. A try is counted before the password is looked at, so parallel guesses count too."""
 
 import re
+import time
 from typing import Final, NamedTuple
 
 from sqlalchemy import func, select, update
@@ -83,15 +84,18 @@ async def _count_try(database: Database, name: str, now: int) -> User | None:
 
 
 async def change_password(database: Database, principal: Principal, old: str, new: str) -> None:
-    """Replace the password and end the user's other sessions; raises :class:`PasswordRefused`."""
-    async with database.read() as db:
-        user = await db.get_one(User, principal.user_id)
-    if not await passwords.verify(user.password_hash, old):
+    """Replace the password and end the user's other sessions; raises :class:`PasswordRefused`.
+
+    Wrong tries count as failed logins do (:class:`LoginThrottled`): a stolen session must not find the password out.
+    """
+    user = await _count_try(database, principal.login, int(time.time()))
+    if user is None or not await passwords.verify(user.password_hash, old):
         raise PasswordRefused("The current password is wrong.")
     passwords.check_new(new, user.login)
     stored = await passwords.hash_password(new)
     async with database.write() as db:
-        await db.execute(update(User).where(User.id == principal.user_id).values(password_hash=stored))
+        fresh = {"password_hash": stored, "failed_logins": 0, "locked_until": None}
+        await db.execute(update(User).where(User.id == principal.user_id).values(**fresh))
         await close_others(db, principal)
 
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import structlog
 from litestar import Request, Response, get
+from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
 from litestar.exceptions import ServiceUnavailableException
 from litestar.middleware import ASGIMiddleware
@@ -13,6 +14,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from central.accounts.cookies import is_https
 from central.accounts.principal import Principal
 
 _log = structlog.get_logger("central.web")
@@ -50,7 +52,7 @@ async def add_headers(message: Message, scope: Scope) -> None:
     wanted = dict(HEADERS)
     if scope["path"].startswith("/api/"):
         wanted["content-security-policy"] = _DATA_POLICY
-    if scope.get("scheme") == "https":
+    if is_https(ASGIConnection(scope)):
         wanted["strict-transport-security"] = _HSTS
     headers += [(k.encode(), v.encode()) for k, v in wanted.items() if k.encode() not in present]
     message["headers"] = headers

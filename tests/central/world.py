@@ -75,7 +75,7 @@ def person(session: NewSession) -> dict[str, str]:
 @asynccontextmanager
 async def running(database_url: str, **settings: Any) -> AsyncIterator[AsyncTestClient[Any]]:
     """The application with its lifespan, over one database."""
-    app = create_app(Settings(database=DatabaseSettings(url=database_url), **settings))
+    app = create_app(Settings(database=DatabaseSettings(url=database_url), **settings), follow=False)
     async with AsyncTestClient(app, raise_server_exceptions=False) as client:
         yield client
 
