@@ -123,7 +123,7 @@ async def test_bad_items_are_set_apart(database: Database) -> None:
     await enter_tenant(database)
     committer = Committer(database)
     good = block("m1", MIDNIGHT, [1, 2, 3])
-    items = [
+    items: list[Item] = [
         good,
         MeterEvent("m1", MIDNIGHT, "bad\0kind"),  # the wire takes no NUL, as PostgreSQL
         RegisterReading("m1", MIDNIGHT, MIDNIGHT, 0, [RegisterValue("1.8", 5)]),
