@@ -69,8 +69,8 @@ class Central:
 
     async def _run(self) -> None:
         while True:
+            client = aiomqtt.Client("127.0.0.1", self.port, identifier="central", clean_session=False, timeout=1.0)
             with contextlib.suppress(aiomqtt.MqttError):
-                client = aiomqtt.Client("127.0.0.1", self.port, identifier="central", clean_session=False, timeout=1.0)
                 async with client:
                     self._client = client
                     await client.subscribe([(f"mg/1/acme/+/{kind}", 1) for kind in ("up", "state", "conf", "res")])
@@ -78,6 +78,8 @@ class Central:
                     async for message in client.messages:
                         await self._take(str(message.topic), message.payload)
             self.connected.clear()
+            if client._disconnected.done():
+                client._disconnected.exception()  # unread, it would be logged as forgotten
             await asyncio.sleep(0.05)
 
     async def _take(self, topic: str, payload: object) -> None:
