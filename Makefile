@@ -11,7 +11,7 @@ STAMPS := .stamps
 # without a compiler the kernels run as plain Python
 PURE := $(shell command -v cc >/dev/null 2>&1 || echo 1)
 
-.PHONY: help demo test check format bench lock clean
+.PHONY: help demo test check format wheel bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -31,6 +31,9 @@ check: $(STAMPS)/build $(STAMPS)/assets ## style, types, import contracts
 format: $(STAMPS)/build ## put the source in its form
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+wheel: $(STAMPS)/build $(STAMPS)/assets ## a wheel for this machine's Python in dist/ (METERGATE_PURE=1: for any)
+	$(BIN)/python -m pip wheel --disable-pip-version-check -q --no-deps --no-build-isolation -w dist .
 
 bench: $(STAMPS)/build ## measure, side by side with peers
 	$(BIN)/python -m pytest benchmarks -q -p no:xdist --benchmark-sort=name
