@@ -126,7 +126,9 @@ class ProfileReading:
         for source in sources:
             streams += await self._stream(source, view, partial)
         pairs = await self._pairs(view, now)
-        memory.latest[str(view.number)] = now
+        latest = memory.latest.get(str(view.number))
+        if latest is None or now.at - latest.at >= DAY or now.at < latest.at:
+            memory.latest[str(view.number)] = now  # often read meters would else never have a pair wide enough
         return streams, pairs
 
     async def _stream(self, source: Source, view: GroupView, partial: PartialRequest | None) -> list[Stream]:

@@ -1,8 +1,9 @@
 """Which nibble order makes profile and registers agree; pure (dossier abnt-nbr-14522 §8.1).
 
 A channel's words between two register readings must sum to the difference of its total. The readings fall inside
-intervals, so the sum is bracketed: what lies wholly between them is the least, one interval more at either end the
-most. A wrong order moves digits between neighbouring channels and misses the bracket by orders of magnitude.
+intervals, so the sum is bracketed: what lies wholly between them is the least; the most adds the intervals they fall
+into, of which the one under way is not in the profile: likely it is not far above the highest seen, possibly it holds
+as much as a word can. A wrong order moves digits between neighbouring channels and misses by orders of magnitude.
 """
 
 from array import array
@@ -77,29 +78,31 @@ class Verdict:
 def reconcile(stream: Stream, pairs: Sequence[Pair], orders: Sequence[Order] = ORDERS) -> Verdict:
     """Judge ``orders`` against every pair that the stream covers well enough.
 
-    MATCH: all pairs agree under exactly one order, or under several that give the same words (order None).
-    MISMATCH: no order agrees. UNDECIDED: no usable pair, or a tie that smoothness does not break.
+    MISMATCH: under every order some sum is impossible, whatever the interval under way may hold. MATCH: exactly one
+    order is possible and likely, or several that give the same words (order None). UNDECIDED: no usable pair, or
+    what is there does not tell.
     """
     usable = [pair for pair in pairs if _span(stream, pair) is not None]
     if not usable:
         return Verdict(Outcome.UNDECIDED, None, {"reason": "no register readings around enough intervals"})
     words = {order: stream.words(order) for order in orders}
     misses = {order: _misses(stream, words[order], usable) for order in orders}
-    good = [order for order in orders if not misses[order]]
-    if not good:
+    possible = [order for order in orders if not any(miss["impossible"] for miss in misses[order])]
+    if not possible:
         return Verdict(
             Outcome.MISMATCH,
             None,
             {"reason": "profile sums differ from registers", "misses": {o: misses[o][:6] for o in orders}},
         )
-    if len(good) == 1:
-        return Verdict(Outcome.MATCH, good[0], {"intervals": stream.count})
-    if all(words[order] == words[good[0]] for order in good):
-        return Verdict(Outcome.MATCH, None, {"intervals": stream.count, "reason": "same words in both orders"})
-    rough = sorted((roughness(words[order]), order) for order in good)
-    if rough[0][0] * SMOOTHER <= rough[1][0]:
-        return Verdict(Outcome.MATCH, rough[0][1], {"intervals": stream.count, "roughness": [r for r, _ in rough]})
-    return Verdict(Outcome.UNDECIDED, None, {"reason": "both nibble orders agree with the registers"})
+    likely = [order for order in possible if not misses[order]]
+    found: dict[str, object] = {"intervals": stream.count}
+    if likely and all(words[order] == words[likely[0]] for order in possible):
+        return Verdict(Outcome.MATCH, likely[0] if len(possible) == 1 else None, found)
+    rough = sorted((roughness(words[order]), order) for order in possible)
+    smooth = rough[0][1]
+    if likely == [smooth] or (likely and smooth in likely and rough[0][0] * SMOOTHER <= rough[1][0]):
+        return Verdict(Outcome.MATCH, smooth, found)
+    return Verdict(Outcome.UNDECIDED, None, {"reason": "the registers do not tell one nibble order from the other"})
 
 
 def roughness(words: "array[int]") -> int:
@@ -130,18 +133,23 @@ def _misses(stream: Stream, words: "array[int]", pairs: Sequence[Pair]) -> list[
             if difference is None or OVERFLOW_WORD in inside:
                 continue
             least = sum(inside)
-            unseen = int(HEADROOM * max(inside)) + FEW_PULSES
-            before = own[first - 1] if first > 0 else unseen
-            after = own[last] if last < len(own) else unseen
-            # one reading may sit exactly on an interval's end: whole neighbours are allowed for, never demanded
-            if not least <= difference <= least + before + after:
+            # a reading may sit exactly on an interval's end: neighbours are allowed for, never demanded
+            known = (own[first - 1] if first > 0 else 0) + (own[last] if last < len(own) else 0)
+            unseen = -(-max(0, stream.start - pair.first_at) // stream.step)
+            if last == len(own):
+                unseen += max(1, -(-(pair.second_at - stream.end) // stream.step))
+            likely = known + unseen * (int(HEADROOM * max(inside)) + FEW_PULSES)
+            most = known + unseen * OVERFLOW_WORD + FEW_PULSES
+            if not least <= difference <= least + likely:
+                impossible = not least <= difference <= least + most
                 found.append(
                     {
                         "pair": number,
                         "channel": channel + 1,
                         "sum": least,
                         "registers": difference,
-                        "slack": before + after,
+                        "slack": likely,
+                        "impossible": impossible,
                     }
                 )
     return found

@@ -77,6 +77,14 @@ def test_one_contradicting_pair_is_enough() -> None:
     assert verdict.outcome is Outcome.MISMATCH
 
 
+@given(st.integers(0, 10**6), st.sampled_from(ORDERS), st.integers(MIN_INTERVALS, 60), st.integers(0, 4094))
+def test_a_jump_in_the_interval_under_way_is_no_contradiction(seed: int, order: Order, count: int, jump: int) -> None:
+    intervals = load(seed, count, 40)
+    verdict = reconcile(stream(intervals, order), [pair(intervals, 0, count, after=jump)])
+    assert verdict.outcome is not Outcome.MISMATCH
+    assert verdict.order in (order, None)
+
+
 def test_no_evidence() -> None:
     intervals = load(5, 100)
     held = stream(intervals, "high_first")
