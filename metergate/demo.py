@@ -136,7 +136,7 @@ def _password(data: Path) -> str:
 
 
 def _meters(gateway: DemoGateway, data: Path) -> list[str]:
-    command = metergate("edge", "simulate", "--json", "--days", str(MEMORY_DAYS), "--outages", "3")
+    command = metergate("edge", "simulate", "--json", "--days", str(MEMORY_DAYS), "--outages", "3", "--two-posts")
     for meter in gateway.meters:
         place = "tcp:0" if meter.kind == "tcp" else f"pty:{data / gateway.id / meter.serial}"
         command += ["--meter", f"{meter.serial}@{place}"]

@@ -137,7 +137,7 @@ def registry_toml() -> str:
             place = {"latitude": meter.latitude, "longitude": meter.longitude}
             parts.append(_table("customers", key=customer, name=meter.customer, group=group, lot=lot))
             parts.append(
-                _table("points", key=point, name=meter.customer, customer=customer, address=meter.address, **place)
+                _table("points", key=point, name="Cabine primária", customer=customer, address=meter.address, **place)
             )
             parts.append(
                 _table("meters", key=meter.id, serial=meter.serial, model="abnt-sim", gateway=gateway.id, point=point,

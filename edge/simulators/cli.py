@@ -18,6 +18,7 @@ import click
 from edge.drivers.abnt.frames import Variant
 from edge.simulators.abnt.clock import MeterClock
 from edge.simulators.abnt.meter import Meter
+from edge.simulators.abnt.posts import PostPlan
 from edge.simulators.abnt.server import PtyPort, TcpPort
 from edge.simulators.abnt.session import SessionSetup
 from edge.simulators.abnt.setup import INSTALLED, MeterSetup
@@ -121,6 +122,7 @@ Examples:
 @click.option(
     "--utc-offset", default=-3.0, show_default=True, type=click.FloatRange(-12, 14), help="Hours, wall clock."
 )
+@click.option("--two-posts", is_flag=True, help="Peak and off-peak only; else reserved hours at night as well.")
 @click.option("--outages", default=0, type=click.IntRange(0, 100), help="Power outages a month, by --seed.")
 @click.option("--start", type=click.DateTime(_STAMPS), help="First instant of the meters' clocks, UTC (default: now).")
 @click.option("--speed", default=1.0, show_default=True, type=click.FloatRange(0.001, 100_000), help="Of their clocks.")
@@ -152,6 +154,7 @@ def simulate(
     groups: int,
     order: Literal["high_first", "low_first"],
     utc_offset: float,
+    two_posts: bool,
     outages: int,
     start: datetime | None,
     speed: float,
@@ -187,6 +190,7 @@ def simulate(
                 days=days,
                 groups=groups,
                 order=order,
+                posts=PostPlan.two_posts() if two_posts else PostPlan(),
                 outages=random_outages(outages, f"{seed}/{place.serial}", int(clock.now()) + HORIZON),
             )
             if place.serial in meters:

@@ -37,6 +37,11 @@ class PostPlan:
     holiday: Rule = Rule.OFF_PEAK_ONLY
     holidays: tuple[date, ...] = ()
 
+    @classmethod
+    def two_posts(cls) -> "PostPlan":
+        """Peak and off-peak alone, as an ordinary industrial tariff has them."""
+        return cls(off_peak=(time(21, 0),), reserved=())
+
     def starts(self, post: Post) -> tuple[time, ...]:
         return {
             Post.PEAK: self.peak,
