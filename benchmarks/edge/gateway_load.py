@@ -54,7 +54,7 @@ def simulate(meters: int, enq: int) -> tuple["subprocess.Popen[str]", list[dict[
     command = [*EDGE, "simulate", "--count", str(meters), "--enq", str(enq), "--json"]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
-    ports = []
+    ports: list[dict[str, Any]] = []
     for line in process.stdout:
         said = json.loads(line)
         if said.get("ready"):

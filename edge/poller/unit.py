@@ -17,6 +17,8 @@ from shared.wire import Item, MeterEvent, MeterState
 #: A chunk of back-fill should keep the line about this long (s): planned readings wait for it.
 CHUNK_SECONDS: Final = 25.0
 LONGEST_CHUNK: Final = 64 * DAY
+#: An answer repeats what the one before it said of the period; as proof one a day (s) is kept, and all around a close.
+EVIDENCE_EVERY: Final = DAY
 
 
 @dataclass
@@ -32,6 +34,7 @@ class Unit:
     seen: Seen = field(default_factory=Seen)
     losses: int = 0  # the spool's, when the memory was read from it
     chunk: int = DAY  # of back-fill, s
+    proven: dict[str, int] = field(default_factory=dict)  # what -> instant of the last evidence kept
 
     @property
     def id(self) -> str:
@@ -87,18 +90,25 @@ class Harvest:
     seen: Seen
     items: list[Item] = field(default_factory=list)
     evidence: list[Evidence] = field(default_factory=list)
+    proven: dict[str, int] = field(default_factory=dict)
     profiled: bool = False
 
     @classmethod
     def of(cls, unit: Unit) -> "Harvest":
-        return cls(unit, unit.memory.copy(), unit.seen.copy())
+        return cls(unit, unit.memory.copy(), unit.seen.copy(), proven=dict(unit.proven))
 
     def add(self, readout: Readout) -> None:
         """Take in everything of a readout but its profile."""
         self.items += self.seen.fresh(readout.registers)
         self.items += readout.snapshots
         self.events(self.seen.fresh(readout.events))
-        self.evidence += readout.evidence
+        closed = any(reading.period for reading in readout.registers)
+        if closed or any(event.kind == "demand_reset" for event in readout.events):
+            self.proven.clear()  # a period was closed: what comes now proves its end
+        for proof in readout.evidence:
+            if not 0 <= proof.at - self.proven.get(proof.what, 0) < EVIDENCE_EVERY:
+                self.proven[proof.what] = proof.at
+                self.evidence.append(proof)
 
     def add_profile(self, readout: Readout, asked: Range | None, now: float) -> None:
         """Take in a readout with profile; what the meter has lost of ``asked`` becomes events."""
@@ -127,4 +137,4 @@ class Harvest:
 
     def settle(self) -> None:
         """The spool has it: from now on it counts as held."""
-        self.unit.memory, self.unit.seen = self.memory, self.seen
+        self.unit.memory, self.unit.seen, self.unit.proven = self.memory, self.seen, self.proven

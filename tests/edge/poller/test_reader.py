@@ -10,11 +10,12 @@ from random import Random
 import pytest
 
 from edge.config.model import Schedule
+from edge.drivers.contract import Evidence, Readout
 from edge.errors import EdgeError, ProtocolError, SilenceError, WrongMeterError
 from edge.lines.contract import LineClass
 from edge.poller.reader import Reader, load_unit
 from edge.poller.schedule import Kind, offset_of
-from edge.poller.unit import LONGEST_CHUNK, Unit
+from edge.poller.unit import LONGEST_CHUNK, Harvest, Unit
 from edge.poller.worker import LineWorker
 from edge.spool import Level, Spool, SpoolFullError, SpoolSettings
 from shared.quality import Quality
@@ -169,6 +170,24 @@ async def test_reconciled_meter_is_read_again(bench: Bench) -> None:
     live = bench.unit.memory.live(time.time(), 1)
     assert live is not None
     assert live.end - live.start == 86400 - 900
+
+
+async def test_evidence_is_kept_daily_and_around_a_close(bench: Bench) -> None:
+    def readout(at: int, *events: MeterEvent) -> Readout:
+        return Readout(events=events, evidence=[Evidence("m1", at, "profile", (b"x",))])
+
+    async def take(at: int, *events: MeterEvent) -> None:
+        harvest = Harvest.of(bench.unit)
+        harvest.add(readout(at, *events))
+        await bench.spool.commit(harvest.visit())
+        harvest.settle()
+
+    for at in (1_000_000, 1_000_900, 1_080_000, 1_086_400, 1_087_000):
+        await take(at)
+    await take(1_087_900, MeterEvent("m1", 1_087_800, "demand_reset"))
+    await take(1_088_800)
+    kept = await bench.spool.evidence.find("m1", 0, 2_000_000)
+    assert [proof.at for proof in kept] == [1_000_000, 1_086_400, 1_087_900]
 
 
 async def test_lost_rows_make_the_memory_be_read_afresh(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
