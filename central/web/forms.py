@@ -4,12 +4,19 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from litestar import Request
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.principal import Principal
 from central.store.engine import Database
 
 #: A request of a page; ``user`` is None before the login.
 Web: TypeAlias = Request[Principal | None, Any, Any]
+Key = FromPath[str]
+Search = FromQuery[str]
+Db = NamedDependency[AsyncSession]
+Who = NamedDependency[Principal]
 
 
 async def fields(request: Web) -> Mapping[str, Any]:

@@ -7,18 +7,16 @@ from urllib.parse import urlsplit
 from litestar import Request, get, post
 from litestar.datastructures import Cookie
 from litestar.response import Redirect, Response
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.cookies import clear_session, is_https, set_session
 from central.accounts.errors import AccountError
 from central.accounts.passwords import MIN_LENGTH
-from central.accounts.principal import Principal
 from central.accounts.service import TenantOf
 from central.accounts.service import login as open_login
 from central.accounts.sessions import close_session
 from central.settings import Settings
 from central.web import i18n
-from central.web.forms import Web, address, database, field, fields
+from central.web.forms import Db, Web, Who, address, database, field, fields
 from central.web.messages import account_problem
 from central.web.render import page
 
@@ -102,7 +100,7 @@ async def setup(request: Web) -> Response[Any]:
 
 
 @post("/logout", status_code=303)
-async def logout(request: Web, db: AsyncSession, principal: Principal) -> Response[Any]:
+async def logout(request: Web, db: Db, principal: Who) -> Response[Any]:
     """End the session."""
     await close_session(db, principal)
     answer: Response[Any] = Redirect("/login", status_code=303)

@@ -4,16 +4,15 @@ import time
 from typing import Any
 
 from litestar import get, post
+from litestar.params import FromPath
 from litestar.response import Redirect, Response
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts import keys
 from central.accounts.errors import AccountError
-from central.accounts.principal import Principal
 from central.accounts.service import change_password, set_language
 from central.errors import NotFound
 from central.web import i18n
-from central.web.forms import Web, database, field, fields
+from central.web.forms import Db, Web, Who, database, field, fields
 from central.web.i18n import gettext
 from central.web.messages import account_problem
 from central.web.pages.access import remember_language
@@ -29,7 +28,7 @@ async def profile(request: Web) -> Response[str]:
 
 
 @post("/profile/language", opt=PERSON, status_code=303)
-async def save_language(request: Web, db: AsyncSession, principal: Principal) -> Response[Any]:
+async def save_language(request: Web, db: Db, principal: Who) -> Response[Any]:
     """Keep the language of the user's pages."""
     code = field(await fields(request), "language", 8)
     await set_language(db, principal, code if code in i18n.LANGUAGES else "")
@@ -39,7 +38,7 @@ async def save_language(request: Web, db: AsyncSession, principal: Principal) ->
 
 
 @post("/profile/password", opt=PERSON, status_code=200)
-async def save_password(request: Web, principal: Principal) -> Response[str]:
+async def save_password(request: Web, principal: Who) -> Response[str]:
     """Change the password; other sessions end."""
     form = await fields(request)
     try:
@@ -52,13 +51,13 @@ async def save_password(request: Web, principal: Principal) -> Response[str]:
 
 
 @get("/keys", opt=PERSON)
-async def list_keys(request: Web, db: AsyncSession, principal: Principal) -> Response[str]:
+async def list_keys(request: Web, db: Db, principal: Who) -> Response[str]:
     """API keys of the user, of the whole tenant for administrators."""
     return await _keys_page(request, db, principal)
 
 
 @post("/keys", opt=PERSON, status_code=200)
-async def make_key(request: Web, db: AsyncSession, principal: Principal) -> Response[str]:
+async def make_key(request: Web, db: Db, principal: Who) -> Response[str]:
     """Make a key and show it, this once."""
     form = await fields(request)
     name, days, now = field(form, "name"), field(form, "days", 5), int(time.time())
@@ -72,7 +71,7 @@ async def make_key(request: Web, db: AsyncSession, principal: Principal) -> Resp
 
 
 @post("/keys/{key_id:int}/revoke", opt=PERSON, status_code=303)
-async def revoke_key(db: AsyncSession, principal: Principal, key_id: int) -> Redirect:
+async def revoke_key(db: Db, principal: Who, key_id: FromPath[int]) -> Redirect:
     """Revoke a key for good."""
     if await keys.revoke_key(db, principal, key_id, int(time.time())) is None:
         raise NotFound("key", key_id)
@@ -80,7 +79,7 @@ async def revoke_key(db: AsyncSession, principal: Principal, key_id: int) -> Red
 
 
 async def _keys_page(
-    request: Web, db: AsyncSession, principal: Principal, *, status: int = 200, secret: str = "", problem: str = ""
+    request: Web, db: Db, principal: Who, *, status: int = 200, secret: str = "", problem: str = ""
 ) -> Response[str]:
     rows = await keys.list_keys(db, principal)
     return page(request, "account/keys.html", status, keys=rows, secret=secret, problem=problem)

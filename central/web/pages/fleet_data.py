@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Any, Final
 
 from litestar import get
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.principal import Principal
 from central.fleet import service as fleet
 from central.metering.overview import FleetDay, fleet_days
 from central.registry import service as registry
+from central.web.forms import Db, Key, Who
 from central.web.i18n import current, gettext
 from shared.intervals import local_date, utc_offset
 from shared.intervals import zone as zone_of
@@ -22,7 +22,7 @@ _MOST_POINTS: Final = 800
 
 
 @get("/data/fleet/consumption")
-async def fleet_consumption(db: AsyncSession, principal: Principal) -> dict[str, Any]:
+async def fleet_consumption(db: Db, principal: Who) -> dict[str, Any]:
     """Active energy of all meters per day."""
     days = await _days(db, principal)
     if not any(day.energy for day in days):
@@ -33,7 +33,7 @@ async def fleet_consumption(db: AsyncSession, principal: Principal) -> dict[str,
 
 
 @get("/data/fleet/availability")
-async def fleet_availability(db: AsyncSession, principal: Principal) -> dict[str, Any]:
+async def fleet_availability(db: Db, principal: Who) -> dict[str, Any]:
     """Share of intervals held per day, all meters."""
     days = await _days(db, principal)
     if not any(day.expected for day in days):
@@ -44,7 +44,7 @@ async def fleet_availability(db: AsyncSession, principal: Principal) -> dict[str
 
 
 @get("/data/gateways/{key:str}/health")
-async def gateway_health(db: AsyncSession, principal: Principal, key: str) -> dict[str, Any]:
+async def gateway_health(db: Db, principal: Who, key: Key) -> dict[str, Any]:
     """Spool depth of the last days."""
     rows = await _health(db, principal, key)
     if not rows:
@@ -53,7 +53,7 @@ async def gateway_health(db: AsyncSession, principal: Principal, key: str) -> di
 
 
 @get("/data/gateways/{key:str}/clock")
-async def gateway_clock(db: AsyncSession, principal: Principal, key: str) -> dict[str, Any]:
+async def gateway_clock(db: Db, principal: Who, key: Key) -> dict[str, Any]:
     """Memory and clock offset of the last days."""
     rows = await _health(db, principal, key)
     if not rows:
@@ -63,7 +63,7 @@ async def gateway_clock(db: AsyncSession, principal: Principal, key: str) -> dic
     return {**_frame(rows, principal), "series": [memory, clock]}
 
 
-async def _health(db: AsyncSession, principal: Principal, key: str) -> Sequence[Any]:
+async def _health(db: Db, principal: Who, key: Key) -> Sequence[Any]:
     view = await registry.get_gateway(db, principal.tenant_id, key)
     now = int(time.time())
     rows = await fleet.health(db, principal.tenant_id, view.gateway.id, now - _HEALTH_DAYS * 86400, now + 1)
@@ -81,7 +81,7 @@ def _series(rows: Sequence[Any], name: str, colour: str, unit: str, field: str, 
     return {"name": name, "colour": colour, "unit": unit, "points": points}
 
 
-async def _days(db: AsyncSession, principal: Principal) -> Sequence[FleetDay]:
+async def _days(db: Db, principal: Who) -> Sequence[FleetDay]:
     now = int(time.time())
     today = local_date(now, zone_of(principal.zone))
     first = today - timedelta(days=_DAYS - 1)

@@ -4,13 +4,11 @@ from typing import Any
 
 from litestar import get
 from litestar.response import Response
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from central.accounts.principal import Principal
 from central.fleet import service as fleet
 from central.registry import service as registry
 from central.registry.service import GatewayView
-from central.web.forms import Web
+from central.web.forms import Db, Key, Web, Who
 from central.web.pages.meters import meter_lines
 from central.web.progress import board, command_progress
 from central.web.render import page
@@ -19,19 +17,19 @@ from shared.intervals import zone as zone_of
 
 
 @get("/gateways")
-async def gateways(request: Web, db: AsyncSession, principal: Principal) -> Response[str]:
+async def gateways(request: Web, db: Db, principal: Who) -> Response[str]:
     """All gateways as cards."""
     return page(request, "gateways.html", **await _list(db, principal))
 
 
 @get("/gateways/list")
-async def gateways_list(request: Web, db: AsyncSession, principal: Principal) -> Response[str]:
+async def gateways_list(request: Web, db: Db, principal: Who) -> Response[str]:
     """The cards, for refreshing."""
     return page(request, "parts/gateways.html", **await _list(db, principal))
 
 
 @get("/gateways/{key:str}")
-async def gateway(request: Web, db: AsyncSession, principal: Principal, key: str) -> Response[str]:
+async def gateway(request: Web, db: Db, principal: Who, key: Key) -> Response[str]:
     """The whole page."""
     view = await registry.get_gateway(db, principal.tenant_id, key)
     return page(
@@ -42,27 +40,27 @@ async def gateway(request: Web, db: AsyncSession, principal: Principal, key: str
 
 
 @get("/gateways/{key:str}/live")
-async def gateway_live(request: Web, db: AsyncSession, principal: Principal, key: str) -> Response[str]:
+async def gateway_live(request: Web, db: Db, principal: Who, key: Key) -> Response[str]:
     """State, lines and meters, for refreshing."""
     view = await registry.get_gateway(db, principal.tenant_id, key)
     return page(request, "parts/gateway_live.html", **await _live(request, db, principal, view))
 
 
 @get("/gateways/{key:str}/progress")
-async def gateway_progress(request: Web, db: AsyncSession, principal: Principal, key: str) -> Response[str]:
+async def gateway_progress(request: Web, db: Db, principal: Who, key: Key) -> Response[str]:
     """What is being read now, for refreshing."""
     view = await registry.get_gateway(db, principal.tenant_id, key)
     return page(request, "parts/progress.html", **_progress(request, principal, view))
 
 
 @get("/gateways/{key:str}/commands")
-async def gateway_commands(request: Web, db: AsyncSession, principal: Principal, key: str) -> Response[str]:
+async def gateway_commands(request: Web, db: Db, principal: Who, key: Key) -> Response[str]:
     """Recent commands, for refreshing."""
     view = await registry.get_gateway(db, principal.tenant_id, key)
     return page(request, "parts/commands.html", **await _commands(request, db, principal, view))
 
 
-async def _list(db: AsyncSession, principal: Principal) -> dict[str, Any]:
+async def _list(db: Db, principal: Who) -> dict[str, Any]:
     views = (await registry.find_gateways(db, principal.tenant_id, limit=1000)).items
     zone = zone_of(principal.zone)
     return {"views": [(view, gateway_state(view), len(banners.of_gateway(view, zone))) for view in views]}
@@ -75,7 +73,7 @@ def gateway_state(view: GatewayView) -> str:
     return "online" if view.online else "offline"
 
 
-async def _live(request: Web, db: AsyncSession, principal: Principal, view: GatewayView) -> dict[str, Any]:
+async def _live(request: Web, db: Db, principal: Who, view: GatewayView) -> dict[str, Any]:
     zone = zone_of(principal.zone)
     meters = await registry.gateway_meters(db, principal.tenant_id, view.gateway.id)
     return {
@@ -90,7 +88,7 @@ async def _live(request: Web, db: AsyncSession, principal: Principal, view: Gate
     }
 
 
-def _progress(request: Web, principal: Principal, view: GatewayView) -> dict[str, Any]:
+def _progress(request: Web, principal: Who, view: GatewayView) -> dict[str, Any]:
     found = board(request)
     return {
         "view": view,
@@ -99,7 +97,7 @@ def _progress(request: Web, principal: Principal, view: GatewayView) -> dict[str
     }
 
 
-async def _commands(request: Web, db: AsyncSession, principal: Principal, view: GatewayView) -> dict[str, Any]:
+async def _commands(request: Web, db: Db, principal: Who, view: GatewayView) -> dict[str, Any]:
     rows = (await fleet.commands(db, principal.tenant_id, gateway_id=view.gateway.id, limit=15)).items
     return {
         "commands": rows,

@@ -6,18 +6,17 @@ from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
 from litestar import get, post
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from litestar.response import Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from central.accounts.principal import Principal
 from central.errors import CentralError, Refused
 from central.fleet import service as fleet
 from central.metering import service as metering
 from central.metering.consumption import MonthConsumption
 from central.registry import service as registry
 from central.registry.service import MeterView
-from central.web.forms import Web, field, fields
+from central.web.forms import Db, Key, Web, Who, field, fields
 from central.web.i18n import gettext
 from central.web.pages.meters import event_lines
 from central.web.progress import command_progress
@@ -35,8 +34,8 @@ _PROFILE_DAYS: Final = 7
 
 @get("/meters/{key:str}")
 async def meter(
-    request: Web, db: AsyncSession, principal: Principal, key: str,
-    chosen: Annotated[str, Parameter(query="month", max_length=7)] = "",
+    request: Web, db: Db, principal: Who, key: Key,
+    chosen: Annotated[str, QueryParameter(name="month", max_length=7)] = "",
 ) -> Response[str]:  # fmt: skip
     """The whole page."""
     view = await registry.get_meter(db, principal.tenant_id, key)
@@ -64,28 +63,28 @@ async def meter(
 
 
 @get("/meters/{key:str}/status")
-async def meter_status(request: Web, db: AsyncSession, principal: Principal, key: str) -> Response[str]:
+async def meter_status(request: Web, db: Db, principal: Who, key: Key) -> Response[str]:
     """Banners and facts, for refreshing."""
     view = await registry.get_meter(db, principal.tenant_id, key)
     return page(request, "parts/meter_status.html", zone=zone_of(view.zone), **_status(view))
 
 
 @get("/meters/{key:str}/now")
-async def meter_now(request: Web, db: AsyncSession, principal: Principal, key: str) -> Response[str]:
+async def meter_now(request: Web, db: Db, principal: Who, key: Key) -> Response[str]:
     """Instantaneous values, for refreshing."""
     view = await registry.get_meter(db, principal.tenant_id, key)
     return page(request, "parts/meter_now.html", zone=zone_of(view.zone), **await _now(db, view))
 
 
 @get("/meters/{key:str}/registers")
-async def meter_registers(request: Web, db: AsyncSession, principal: Principal, key: str) -> Response[str]:
+async def meter_registers(request: Web, db: Db, principal: Who, key: Key) -> Response[str]:
     """The last registers, for refreshing."""
     view = await registry.get_meter(db, principal.tenant_id, key)
     return page(request, "parts/registers.html", zone=zone_of(view.zone), **await _registers(db, view))
 
 
 @get("/meters/{key:str}/commands")
-async def meter_commands(request: Web, db: AsyncSession, principal: Principal, key: str) -> Response[str]:
+async def meter_commands(request: Web, db: Db, principal: Who, key: Key) -> Response[str]:
     """Recent commands, for refreshing."""
     view = await registry.get_meter(db, principal.tenant_id, key)
     return page(
@@ -94,19 +93,19 @@ async def meter_commands(request: Web, db: AsyncSession, principal: Principal, k
 
 
 @post("/meters/{key:str}/read", status_code=200)
-async def read_now(request: Web, db: AsyncSession, principal: Principal, key: str) -> Response[str]:
+async def read_now(request: Web, db: Db, principal: Who, key: Key) -> Response[str]:
     """Ask for everything the meter has now."""
     return await _order(request, db, principal, key, ReadNow(key, list(fleet.READ_KINDS)))
 
 
 @post("/meters/{key:str}/clock", status_code=200)
-async def set_clock(request: Web, db: AsyncSession, principal: Principal, key: str) -> Response[str]:
+async def set_clock(request: Web, db: Db, principal: Who, key: Key) -> Response[str]:
     """Set the meter's clock, within the gateway's limit."""
     return await _order(request, db, principal, key, SetClock(key))
 
 
 @post("/meters/{key:str}/reread", status_code=200)
-async def reread(request: Web, db: AsyncSession, principal: Principal, key: str) -> Response[str]:
+async def reread(request: Web, db: Db, principal: Who, key: Key) -> Response[str]:
     """Ask again for the profile of whole local days."""
     view = await registry.get_meter(db, principal.tenant_id, key)
     form = await fields(request)
@@ -123,7 +122,7 @@ async def reread(request: Web, db: AsyncSession, principal: Principal, key: str)
     return await _order(request, db, principal, key, action)
 
 
-async def _order(request: Web, db: AsyncSession, principal: Principal, key: str, action: Action) -> Response[str]:
+async def _order(request: Web, db: Db, principal: Who, key: Key, action: Action) -> Response[str]:
     """Queue a command and show the list with it; a refusal is shown there too."""
     view = await registry.get_meter(db, principal.tenant_id, key)
     problem = ""
@@ -161,7 +160,7 @@ async def _registers(db: AsyncSession, view: MeterView) -> dict[str, Any]:
     return {"registers": registers.table(reading, zone_of(view.zone)) if reading else None}
 
 
-async def _commands(request: Web, db: AsyncSession, principal: Principal, view: MeterView) -> dict[str, Any]:
+async def _commands(request: Web, db: Db, principal: Who, view: MeterView) -> dict[str, Any]:
     rows = (await fleet.commands(db, principal.tenant_id, meter_id=view.meter.id, limit=10)).items
     return {
         "commands": rows,

@@ -6,10 +6,8 @@ from typing import Annotated, Any, Final
 
 import numpy as np
 from litestar import get
-from litestar.params import Parameter
-from sqlalchemy.ext.asyncio import AsyncSession
+from litestar.params import QueryParameter
 
-from central.accounts.principal import Principal
 from central.errors import Refused
 from central.fleet import service as fleet
 from central.metering import service as metering
@@ -17,6 +15,7 @@ from central.metering.calendars import calendar_of
 from central.metering.consumption import MonthConsumption
 from central.registry import service as registry
 from central.web import labels
+from central.web.forms import Db, Key, Search, Who
 from central.web.i18n import current, gettext, ngettext
 from shared.intervals import day_range, utc_offset
 from shared.intervals import zone as zone_of
@@ -28,10 +27,10 @@ _MODULE_DAYS: Final = 7
 
 @get("/data/meters/{key:str}/profile")
 async def profile_data(
-    db: AsyncSession, principal: Principal, key: str,
-    first: Annotated[date, Parameter(query="from")],
-    days: Annotated[int, Parameter(ge=1, le=_LONGEST)] = 7,
-    channel: str = "1.29.0",
+    db: Db, principal: Who, key: Key,
+    first: Annotated[date, QueryParameter(name="from")],
+    days: Annotated[int, QueryParameter(ge=1, le=_LONGEST)] = 7,
+    channel: Search = "1.29.0",
 ) -> dict[str, Any]:  # fmt: skip
     """One channel over whole local days: values in the unit (None: missing), flags and posts of every interval."""
     view = await registry.get_meter(db, principal.tenant_id, key)
@@ -74,7 +73,7 @@ async def profile_data(
 
 
 @get("/data/meters/{key:str}/consumption")
-async def consumption_data(db: AsyncSession, principal: Principal, key: str) -> dict[str, Any]:
+async def consumption_data(db: Db, principal: Who, key: Key) -> dict[str, Any]:
     """Active energy by post, stacked per month, three months."""
     view = await registry.get_meter(db, principal.tenant_id, key)
     months = await metering.consumption_by_post(db, view, months=3)
@@ -98,7 +97,7 @@ async def consumption_data(db: AsyncSession, principal: Principal, key: str) -> 
 
 
 @get("/data/meters/{key:str}/demand")
-async def demand_data(db: AsyncSession, principal: Principal, key: str) -> dict[str, Any]:
+async def demand_data(db: Db, principal: Who, key: Key) -> dict[str, Any]:
     """Maximum demand by post and month, with its instant."""
     view = await registry.get_meter(db, principal.tenant_id, key)
     months = await metering.consumption_by_post(db, view, months=3)
@@ -120,7 +119,7 @@ async def demand_data(db: AsyncSession, principal: Principal, key: str) -> dict[
 
 
 @get("/data/meters/{key:str}/module")
-async def module_data(db: AsyncSession, principal: Principal, key: str) -> dict[str, Any]:
+async def module_data(db: Db, principal: Who, key: Key) -> dict[str, Any]:
     """Temperature and signal of the communication module, last seven days."""
     view = await registry.get_meter(db, principal.tenant_id, key)
     now = int(time.time())

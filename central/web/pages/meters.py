@@ -9,9 +9,8 @@ from datetime import timedelta
 from typing import Annotated, Any, Final
 
 from litestar import get
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from litestar.response import Response
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.principal import Principal
 from central.metering import overview as fleet_figures
@@ -19,7 +18,7 @@ from central.metering.service import EventView
 from central.registry import service as registry
 from central.registry.service import MeterFilter, MeterView
 from central.web import labels
-from central.web.forms import Web
+from central.web.forms import Db, Search, Web, Who
 from central.web.i18n import N_, current, gettext
 from central.web.render import page
 from central.web.views.availability import STRIP_DAYS, Cell, strip
@@ -62,7 +61,7 @@ class EventLine:
 
 
 @get("/meters")
-async def meters(request: Web, db: AsyncSession, principal: Principal) -> Response[str]:
+async def meters(request: Web, db: Db, principal: Who) -> Response[str]:
     """The page; the grid asks for its rows itself."""
     gateways = (await registry.find_gateways(db, principal.tenant_id, limit=1000)).items
     words = {
@@ -86,9 +85,9 @@ async def meters(request: Web, db: AsyncSession, principal: Principal) -> Respon
 
 @get("/data/meters")
 async def meters_data(
-    db: AsyncSession, principal: Principal, q: str = "", gateway: str = "",
-    number: Annotated[int, Parameter(query="page", ge=1, le=100_000)] = 1,
-    size: Annotated[int, Parameter(ge=1)] = 25,
+    db: Db, principal: Who, q: Search = "", gateway: Search = "",
+    number: Annotated[int, QueryParameter(name="page", ge=1, le=100_000)] = 1,
+    size: Annotated[int, QueryParameter(ge=1)] = 25,
 ) -> dict[str, Any]:  # fmt: skip
     """One page of the grid."""
     size = min(size, _MAX_PAGE)
@@ -108,7 +107,7 @@ async def meters_data(
 
 
 @get("/meters.csv")
-async def meters_csv(db: AsyncSession, principal: Principal, q: str = "", gateway: str = "") -> Response[bytes]:
+async def meters_csv(db: Db, principal: Who, q: Search = "", gateway: Search = "") -> Response[bytes]:
     """Everything the search finds, the way a spreadsheet in the reader's language opens it."""
     wanted = await _filter(db, principal, q, gateway)
     comma = current().code != "en"
@@ -127,7 +126,7 @@ async def meters_csv(db: AsyncSession, principal: Principal, q: str = "", gatewa
     return Response(target.getvalue().encode("utf-8-sig"), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-async def meter_lines(db: AsyncSession, principal: Principal, views: Sequence[MeterView]) -> list[MeterLine]:
+async def meter_lines(db: Db, principal: Who, views: Sequence[MeterView]) -> list[MeterLine]:
     """Lines of the given meters with the availability of their last days."""
     now = int(time.time())
     today = local_date(now, zone_of(principal.zone))
@@ -214,7 +213,7 @@ def _safe(cell: str) -> str:
     return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
 
 
-async def _filter(db: AsyncSession, principal: Principal, search: str, gateway: str) -> MeterFilter:
+async def _filter(db: Db, principal: Who, search: str, gateway: str) -> MeterFilter:
     """The search's filter; a gateway that is not ours finds nothing."""
     gateway_id = None
     if gateway:

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from litestar import get
 from litestar.response import Response
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.principal import Principal
 from central.metering import overview as fleet_figures
@@ -16,7 +15,7 @@ from central.metering.service import events as find_events
 from central.registry import service as registry
 from central.registry.service import GatewayView, MeterFilter
 from central.web import labels
-from central.web.forms import Web
+from central.web.forms import Db, Web, Who
 from central.web.i18n import current, gettext, ngettext
 from central.web.pages.meters import MeterLine, event_lines, meter_lines
 from central.web.render import page
@@ -47,7 +46,7 @@ class GatewayTrouble:
 
 
 @get("/")
-async def overview(request: Web, db: AsyncSession, principal: Principal) -> Response[str]:
+async def overview(request: Web, db: Db, principal: Who) -> Response[str]:
     """The whole page."""
     return page(
         request, "overview.html",
@@ -57,19 +56,19 @@ async def overview(request: Web, db: AsyncSession, principal: Principal) -> Resp
 
 
 @get("/overview/totals")
-async def totals(request: Web, db: AsyncSession, principal: Principal) -> Response[str]:
+async def totals(request: Web, db: Db, principal: Who) -> Response[str]:
     """The row of figures, for refreshing."""
     today = local_date(int(time.time()), zone_of(principal.zone))
     return page(request, "parts/totals.html", today=today, **await _totals(db, principal))
 
 
 @get("/overview/trouble")
-async def trouble(request: Web, db: AsyncSession, principal: Principal) -> Response[str]:
+async def trouble(request: Web, db: Db, principal: Who) -> Response[str]:
     """Lists of trouble and events, for refreshing."""
     return page(request, "parts/trouble.html", **await _totals(db, principal), **await _trouble(db, principal))
 
 
-async def _totals(db: AsyncSession, principal: Principal) -> dict[str, Any]:
+async def _totals(db: Db, principal: Who) -> dict[str, Any]:
     now, tenant = int(time.time()), principal.tenant_id
     today = local_date(now, zone_of(principal.zone))
     first = min(today.replace(day=1), today - timedelta(days=1))
@@ -88,7 +87,7 @@ async def _totals(db: AsyncSession, principal: Principal) -> dict[str, Any]:
     }
 
 
-async def _trouble(db: AsyncSession, principal: Principal) -> dict[str, Any]:
+async def _trouble(db: Db, principal: Who) -> dict[str, Any]:
     tenant = principal.tenant_id
     gateways = (await registry.find_gateways(db, tenant, limit=_MOST)).items
     meters = (await registry.find_meters(db, tenant, MeterFilter(monitored=True), limit=_MOST)).items
