@@ -40,13 +40,13 @@ async def require_current(database: Database) -> None:
         raise SchemaError(f"the database is {found.value}: run 'metergate central migrate' first")
 
 
-async def migrate(database: Database) -> tuple[str | None, str]:
-    """Upgrade to the newest revision in one transaction; returns the revisions before and after.
+async def migrate(database: Database, revision: str = "head") -> tuple[str | None, str]:
+    """Upgrade to ``revision`` (the newest) in one transaction; returns the revisions before and after.
 
     Raises :class:`SchemaError` when the database is newer. Several programs may call it at once.
     """
     async with database.engine.execution_options(metergate_writes=True).begin() as connection:
-        return await connection.run_sync(_upgrade)
+        return await connection.run_sync(_upgrade, revision)
 
 
 def head() -> str:
@@ -54,15 +54,15 @@ def head() -> str:
     return _scripts().get_current_head() or ""
 
 
-def _upgrade(connection: Connection) -> tuple[str | None, str]:
+def _upgrade(connection: Connection, revision: str) -> tuple[str | None, str]:
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7110001)")
     before = _revision(connection)
     _state(before)
     config = _config()
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
-    return before, head()
+    command.upgrade(config, revision)
+    return before, _revision(connection) or ""
 
 
 def _state(revision: str | None) -> SchemaState:

@@ -1,9 +1,14 @@
 """Migrations lead to what the models say, on both databases; a newer database is refused."""
 
+from collections.abc import Iterable
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, text
+from sqlalchemy import Boolean, Column, Connection, Float, Integer, LargeBinary, MetaData, text
 
 from central.store.engine import Database
 from central.store.migrate import SchemaError, SchemaState, head, migrate, require_current, state
@@ -31,7 +36,7 @@ async def test_newer_database_is_refused(database: Database) -> None:
     async with database.write() as session:
         await session.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     for refused in (state, migrate, require_current):
-        with pytest.raises(SchemaError, match="schema 9999.*newer metergate"):
+        with pytest.raises(SchemaError, match=r"schema 9999.*newer metergate"):
             await refused(database)
 
 
@@ -40,12 +45,70 @@ async def test_empty_database_names_the_way_out(empty_database: Database) -> Non
         await require_current(empty_database)
 
 
+def _made_up(column: Column[Any], number: int) -> Any:
+    """A value for any column; equal numbers in all rows make the references hold."""
+    match column.type:
+        case Boolean():
+            return number % 2 == 0
+        case Integer():
+            return number
+        case Float():
+            return number + 0.5
+        case LargeBinary():
+            return bytes([number]) * 16
+        case _:
+            return f"{column.name[:4]}{number}"
+
+
+def _fill(connection: Connection) -> dict[str, list[dict[str, Any]]]:
+    """Put two rows into every table that is there; returns them."""
+    tables = MetaData()
+    tables.reflect(connection)
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for table in tables.sorted_tables:
+        if table.name == "alembic_version":
+            continue
+        rows[table.name] = [{each.name: _made_up(each, number) for each in table.c} for number in (1, 2)]
+        connection.execute(table.insert(), rows[table.name])
+    return rows
+
+
+def _read(connection: Connection, names: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+    tables = MetaData()
+    tables.reflect(connection)
+    found = {}
+    for name in names:
+        table = tables.tables[name]
+        key = list(table.primary_key)
+        found[name] = [dict(row) for row in connection.execute(table.select().order_by(*key)).mappings()]
+    return found
+
+
+@pytest.mark.parametrize("revision", ["0001"])
+async def test_upgrade_loses_nothing(empty_database: Database, revision: str) -> None:
+    """Rows entered under an earlier schema are there after the upgrade, value for value."""
+    assert await migrate(empty_database, revision) == (None, revision)
+    async with empty_database.engine.begin() as connection:
+        before = await connection.run_sync(_fill)
+    assert len(before) >= 25
+    assert await migrate(empty_database) == (revision, head())
+    async with empty_database.engine.connect() as connection:
+        after = await connection.run_sync(_read, before)
+    for name, rows in before.items():
+        for old, new in zip(rows, after[name], strict=True):
+            assert {column: new[column] for column in old} == old, name
+
+
 async def test_failed_migration_leaves_nothing(empty_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_arguments: object) -> None:
+    """What fails after the last statement, before the commit, takes everything back."""
+
+    def upgrade_and_fail(config: object, revision: str) -> None:
+        command.upgrade(config, revision)  # type: ignore[arg-type]
         raise RuntimeError("power cut")
 
-    monkeypatch.setattr("central.store.migrate.head", fail)
+    monkeypatch.setattr("central.store.migrate.command", SimpleNamespace(upgrade=upgrade_and_fail))
     with pytest.raises(RuntimeError, match="power cut"):
         await migrate(empty_database)
     monkeypatch.undo()
     assert await state(empty_database) is SchemaState.EMPTY
+    assert (await migrate(empty_database))[0] is None
