@@ -19,7 +19,7 @@ from central.accounts.service import LoginGate
 from central.accounts.setup import Setup
 from central.api import problems
 from central.api.observe import Observe, add_headers, healthz, metrics
-from central.api.openapi import complete, openapi_config
+from central.api.openapi import openapi_config
 from central.api.routes import api_router
 from central.fleet.loop import feed_progress
 from central.fleet.progress import ProgressBoard
@@ -49,7 +49,7 @@ def create_app(settings: Settings, *, follow: bool = True, ingest: bool = False)
     state = State(
         {"settings": settings, "database": database, "gate": LoginGate(), "setup": Setup(), "progress": board}
     )
-    app = Litestar(
+    return Litestar(
         route_handlers=[
             healthz,
             metrics,
@@ -64,12 +64,10 @@ def create_app(settings: Settings, *, follow: bool = True, ingest: bool = False)
         before_send=[add_headers],
         exception_handlers={Exception: answer_error},
         compression_config=CompressionConfig(backend="gzip", gzip_compress_level=5, exclude_opt_key="no_compression"),
-        openapi_config=openapi_config(),
+        openapi_config=openapi_config({"get_profile": PROFILE_TYPES}),
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
     )
-    complete(app.openapi_schema, {"get_profile": PROFILE_TYPES})
-    return app
 
 
 @asynccontextmanager

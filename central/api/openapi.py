@@ -1,32 +1,25 @@
 """The OpenAPI document, /api/v1/openapi.json and .yaml. No renderer: those load scripts from other hosts."""
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any, Final
 
+import msgspec
+from litestar import Request
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin, YamlRenderPlugin
-from litestar.openapi.spec import (
-    Components,
-    Contact,
-    License,
-    OpenAPI,
-    OpenAPIMediaType,
-    OpenAPIResponse,
-    Operation,
-    Reference,
-    Schema,
-    SecurityScheme,
-    Tag,
-)
-from litestar.openapi.spec.enums import OpenAPIType
+from litestar.openapi.spec import Components, Contact, License, SecurityScheme, Tag
 from litestar.router import Router
 from litestar.routes import BaseRoute
 from litestar.types import ControllerRouterHandler
 
-from central.api.problems import MEDIA_TYPE
+from central.api.problems import MEDIA_TYPE, Problem
 
 PATH: Final = "/api/v1"
+
+#: Media types besides JSON, by operation.
+OtherMedia = Mapping[str, Sequence[str]]
 
 _TEXT: Final = """\
 Log in with an API key: `Authorization: Bearer mg_...` (made on the account page; read-only or read-write).
@@ -47,7 +40,7 @@ class _Documents(Router):
         return [] if "/{path:str}" in getattr(value, "paths", ()) else super().register(value)
 
 
-def openapi_config() -> OpenAPIConfig:
+def openapi_config(other_media: OtherMedia) -> OpenAPIConfig:
     """Describe the API; the document itself is public, it says nothing about what is stored."""
     return OpenAPIConfig(
         title="Metergate",
@@ -70,49 +63,45 @@ def openapi_config() -> OpenAPIConfig:
         ],
         use_handler_docstrings=True,
         operation_id_creator=_operation_id,
-        render_plugins=[JsonRenderPlugin(), YamlRenderPlugin()],
+        render_plugins=[_Json(other_media), _Yaml(other_media)],
         openapi_router=_Documents(path=PATH, route_handlers=[], opt={"public": True}, include_in_schema=False),
     )
 
 
-def complete(document: OpenAPI, other_media: Mapping[str, Sequence[str]]) -> None:
+class _Json(JsonRenderPlugin):
+    def __init__(self, other_media: OtherMedia) -> None:
+        super().__init__()
+        self._other_media = other_media
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        return super().render(request, complete(openapi_schema, self._other_media))
+
+
+class _Yaml(YamlRenderPlugin):
+    def __init__(self, other_media: OtherMedia) -> None:
+        super().__init__()
+        self._other_media = other_media
+
+    def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
+        return super().render(request, complete(openapi_schema, self._other_media))
+
+
+def complete(document: dict[str, Any], other_media: OtherMedia) -> dict[str, Any]:
     """Say what the framework cannot know: errors are problems, and which operations answer in other media types too."""
-    schemas = document.components.schemas
-    schemas["Fault"] = Schema(
-        type=OpenAPIType.OBJECT,
-        properties={name: Schema(type=OpenAPIType.STRING) for name in ("path", "message", "nearest")},
-        required=["path", "message"],
-    )
-    texts = ("type", "title", "detail", "instance")
-    schemas["Problem"] = Schema(
-        type=OpenAPIType.OBJECT,
-        description="RFC 9457",
-        properties={
-            **{name: Schema(type=OpenAPIType.STRING) for name in texts},
-            "status": Schema(type=OpenAPIType.INTEGER),
-            "errors": Schema(type=OpenAPIType.ARRAY, items=Reference(ref="#/components/schemas/Fault")),
-        },
-        required=["title", "status", "detail"],
-    )
-    problem = OpenAPIResponse(
-        description="The request was refused; the body says why",
-        content={MEDIA_TYPE: OpenAPIMediaType(schema=Reference(ref="#/components/schemas/Problem"))},
-    )
-    for item in (document.paths or {}).values():
-        for method in ("get", "put", "post", "patch", "delete"):
-            operation: Operation | None = getattr(item, method)
-            if operation is None or operation.responses is None:
-                continue
-            operation.responses.pop("400", None)
-            operation.responses["default"] = problem
-            for media in other_media.get(operation.operation_id or "", ()):
-                _add_media(operation, media)
-
-
-def _add_media(operation: Operation, media: str) -> None:
-    answer = (operation.responses or {}).get("200")
-    if isinstance(answer, OpenAPIResponse) and answer.content is not None:
-        answer.content.setdefault(media, OpenAPIMediaType(schema=Schema(type=OpenAPIType.STRING)))
+    document = deepcopy(document)
+    _, schemas = msgspec.json.schema_components([Problem], ref_template="#/components/schemas/{name}")
+    document["components"]["schemas"] |= schemas
+    problem = {
+        "description": "The request was refused; the body says why",
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for item in document["paths"].values():
+        for operation in item.values():
+            operation["responses"].pop("400", None)
+            operation["responses"]["default"] = problem
+            for media in other_media.get(operation["operationId"], ()):
+                operation["responses"]["200"]["content"].setdefault(media, {})
+    return document
 
 
 def _operation_id(handler: HTTPRouteHandler, _method: Any, _path: Any) -> str:
