@@ -7,11 +7,17 @@ from urllib.parse import quote
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from litestar.testing import AsyncTestClient
+from openapi_spec_validator import validate
 
 from tests.central.api.test_access import BODIES, KEYS
 from tests.central.world import Side, bearer
 
 Client = AsyncTestClient[Any]
+
+
+async def test_document_is_valid_to_another_reader(client: Client) -> None:
+    """The validator of the OpenAPI community accepts the whole document."""
+    validate((await client.get("/api/v1/openapi.json")).json())
 
 
 async def test_document(client: Client, ours: Side) -> None:
