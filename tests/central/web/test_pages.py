@@ -55,8 +55,8 @@ def test_strangers_see_nothing(stranger: Client, path: str) -> None:
 @pytest.mark.parametrize(
     "path",
     ["/meters/secret-1", "/meters/secret-1/status", "/meters/secret-1/now", "/data/meters/secret-1/demand",
-     "/data/meters/secret-1/profile?from=2026-01-01", "/gateways/secret-gw", "/data/gateways/secret-gw/health", "/meters/no-such",
-     "/data/meters?gateway=secret-gw", "/no-such-page"],
+     "/data/meters/secret-1/profile?from=2026-01-01", "/gateways/secret-gw", "/data/gateways/secret-gw/health",
+     "/meters/no-such", "/data/meters?gateway=secret-gw", "/no-such-page"],
 )  # fmt: skip
 def test_what_belongs_to_others_does_not_exist(client: Client, path: str) -> None:
     answer = client.get(path, headers=HTML)
