@@ -76,7 +76,7 @@ class Plan:
     def add(self, meter: str, periods: dict[Kind, int], now: float) -> None:
         """Take a meter in; what it reads is due within the spread of the grid, not all at once."""
         offset = offset_of(meter)
-        first = now + offset % 15  # a new meter shows life at once
+        first = now + offset % 5  # a new meter shows life at once
         entries = [_Entry(kind, period, min(first, next_due(now, period, offset))) for kind, period in periods.items()]
         self._meters[meter] = _Meter(meter, offset, entries)
 
