@@ -66,7 +66,7 @@ class IngestSettings(Section, frozen=True):
     queue_bytes: Annotated[int, Meta(ge=1 << 20)] = 32 << 20  # received and not yet committed
     group_items: Positive = 2000  # rows per transaction
     group_batches: Positive = 64
-    resend_seconds: Annotated[int, Meta(ge=5, le=86400)] = 60  # a command without result is sent again
+    resend_seconds: Annotated[int, Meta(ge=1, le=86400)] = 60  # a command without result is sent again
 
 
 class RetentionSettings(Section, frozen=True):

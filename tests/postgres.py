@@ -1,4 +1,4 @@
-"""A private PostgreSQL cluster for tests: in a folder of its own, on a free port of 127.0.0.1, ended with the session."""
+"""A private PostgreSQL cluster for tests: its own folder, a free port of 127.0.0.1, ended with the session."""
 
 import os
 import pwd

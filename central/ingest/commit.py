@@ -45,6 +45,7 @@ log = structlog.get_logger("metergate.ingest")
 #: A gateway's last contact is written at most this often, s.
 _CONTACT_EVERY: Final = 5.0
 MAX_REASON: Final = 500
+_REFUSED_EVERY: Final = 3600.0
 #: Ids in one query; SQLite takes 32766 values.
 _MOST_IDS: Final = 10_000
 
@@ -90,7 +91,7 @@ class _Plan:
     held: dict[bytes, Held] = field(default_factory=dict)
     touched: set[bytes] = field(default_factory=set)
     gateways: set[int] = field(default_factory=set)
-    refused: list[dict[str, Any]] = field(default_factory=list)
+    rejected: list[dict[str, Any]] = field(default_factory=list)
     taken: list[Delivery] = field(default_factory=list)
     zones: dict[int, str] = field(default_factory=dict)  # of meters that have one of their own
 
@@ -102,6 +103,7 @@ class Committer:
         self._database = database
         self._directory = Directory()
         self._contacts: dict[int, float] = {}
+        self._refused: dict[tuple[Topic, bytes, int], float] = {}
         self.totals = Totals()
 
     async def commit(self, deliveries: Sequence[Delivery]) -> list[Ack]:
@@ -118,9 +120,19 @@ class Committer:
                 log.warning(
                     "batch has an item that cannot be stored", topic=str(deliveries[0].topic), error=reason_of(error)
                 )
-                return await self._transaction(deliveries, one_by_one=True)
+                return await self._alone(deliveries[0])
         half = len(deliveries) // 2
         return [*await self.commit(deliveries[:half]), *await self.commit(deliveries[half:])]
+
+    async def _alone(self, delivery: Delivery) -> list[Ack]:
+        """Commit one batch item by item. If even that fails it is our mistake: nothing of it is acknowledged."""
+        try:
+            return await self._transaction([delivery], one_by_one=True)
+        except Exception as error:
+            if is_passing(error):
+                raise
+            log.exception("batch cannot be stored", topic=str(delivery.topic), first=delivery.first)
+            return []
 
     async def cursors(self, spool_ids: Iterable[bytes], ask: bool) -> list[AckCursor]:
         """What is committed of streams, without changing anything."""
@@ -141,11 +153,11 @@ class Committer:
             else:
                 await _store(session, lookup, plan.rows, now, plan)
             await _save_cursors(session, plan, now)
-            if plan.refused:
-                await session.execute(insert(Rejected.__table__), plan.refused)  # type: ignore[arg-type]
+            if plan.rejected:
+                await session.execute(insert(Rejected.__table__), plan.rejected)  # type: ignore[arg-type]
             await self._note_contacts(session, plan.gateways, now)
         lookup.keep()
-        totals.items, totals.rejected = len(plan.rows), len(plan.refused)
+        totals.items, totals.rejected = len(plan.rows), len(plan.rejected)
         totals.duplicates = sum(len(each.items) for each in deliveries) - len(plan.rows)
         totals.intervals = sum(row.item.count for row in plan.rows if isinstance(row.item, ProfileBlock))
         self._count(totals)
@@ -162,7 +174,9 @@ class Committer:
         for each in deliveries:
             tenant = await lookup.tenant(each.topic.tenant)
             if tenant is None:
-                _refuse(plan, each, f"there is no tenant {each.topic.tenant!r}: enter it, or correct the gateway", now)
+                self._refuse(
+                    plan, each, f"there is no tenant {each.topic.tenant!r}: enter it, or correct the gateway", now
+                )
                 continue
             gateway_id = await lookup.gateway(tenant, each.topic.gateway)
             plan.gateways.add(gateway_id)
@@ -173,7 +187,7 @@ class Committer:
         for each, tenant, gateway_id in sorted(known, key=lambda place: (place[0].spool_id, place[0].first)):
             if owners[each.spool_id] != gateway_id:
                 log.error("stream of another gateway", topic=str(each.topic), spool=each.spool_id.hex(), alarm=True)
-                _refuse(
+                self._refuse(
                     plan, each, f"stream {each.spool_id.hex()} belongs to another gateway: was its card copied?", now
                 )
                 continue
@@ -220,7 +234,19 @@ class Committer:
             unexpected = not isinstance(error, ValueError | ArithmeticError | DBAPIError)
             reason = reason_of(error)
             log.warning("item rejected", topic=str(row.delivery.topic), seq=row.seq, reason=reason, exc_info=unexpected)
-            plan.refused.append(_rejection_of(row, reason, now))
+            plan.rejected.append(_rejection_of(row, reason, now))
+
+    def _refuse(self, plan: _Plan, delivery: Delivery, reason: str, now: int) -> None:
+        """Keep a whole batch that cannot be taken. Its cursor does not move, so it comes again: kept once an hour."""
+        key, clock = (delivery.topic, delivery.spool_id, delivery.first), time.monotonic()
+        if clock - self._refused.get(key, -_REFUSED_EVERY) < _REFUSED_EVERY:
+            return
+        if len(self._refused) >= _MOST_IDS:
+            self._refused.clear()
+        self._refused[key] = clock
+        log.warning("batch refused", topic=str(delivery.topic), first=delivery.first, reason=reason)
+        payload = b"".join(_payload(item) for item in delivery.items)
+        plan.rejected.append(_rejection(str(delivery.topic), delivery.spool_id, delivery.first, payload, reason, now))
 
     async def _note_contacts(self, session: AsyncSession, gateway_ids: set[int], now: int) -> None:
         clock = time.monotonic()
@@ -306,7 +332,7 @@ async def _store(session: AsyncSession, lookup: Lookup, rows: Sequence[_Row], no
     """Store rows, each kind in one go; raises when one of them cannot be."""
     blocks = Blocks()
     registers, snapshots, events, telemetry = [], [], [], []
-    refused: list[dict[str, Any]] = []
+    rejected: list[dict[str, Any]] = []
     for row in rows:
         item, tenant = row.item, row.tenant
         meter = lookup.known_meter(tenant, item.meter) if not isinstance(item, _OWN) else None
@@ -328,25 +354,18 @@ async def _store(session: AsyncSession, lookup: Lookup, rows: Sequence[_Row], no
             case Result():
                 if not await finish_command(session, row.gateway_id, item, now):
                     reason = f"answer to command {item.command!r}, which this gateway was never given"
-                    refused.append(_rejection_of(row, reason, now))
+                    rejected.append(_rejection_of(row, reason, now))
             case BadItem(reason=reason):
-                refused.append(_rejection_of(row, reason, now))
+                rejected.append(_rejection_of(row, reason, now))
     await blocks.store(session, now)
     await store_registers(session, registers)
     await store_snapshots(session, snapshots)
     await store_events(session, events, now)
     await store_telemetry(session, telemetry)
-    plan.refused += refused
+    plan.rejected += rejected
 
 
 _OWN: Final = (GatewayTelemetry, Result, BadItem)
-
-
-def _refuse(plan: _Plan, delivery: Delivery, reason: str, now: int) -> None:
-    """Keep a whole batch that cannot be taken; its stream's cursor does not move."""
-    log.warning("batch refused", topic=str(delivery.topic), first=delivery.first, reason=reason)
-    payload = b"".join(_payload(item) for item in delivery.items)
-    plan.refused.append(_rejection(str(delivery.topic), delivery.spool_id, delivery.first, payload, reason, now))
 
 
 def _rejection_of(row: _Row, reason: str, now: int) -> dict[str, Any]:

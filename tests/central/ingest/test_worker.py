@@ -128,10 +128,13 @@ class FakeGateway:
 
 
 async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 15.0) -> None:
-    """Wait for an asynchronous condition."""
-    async with asyncio.timeout(seconds):
-        while not await condition():
-            await asyncio.sleep(0.05)
+    """Wait for a condition in the database or in another process."""
+    deadline = time.monotonic() + seconds
+    for _ in iter(lambda: time.monotonic() < deadline, False):
+        if await condition():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"it did not come true within {seconds:g} s")
 
 
 async def test_stream_with_losses(database: Database, database_url: str, broker: Broker) -> None:
@@ -207,7 +210,7 @@ async def test_state_and_commands(database: Database, database_url: str, broker:
     topic = Topic("default", "gw1", "state")
     off = encode(GatewayState(MIDNIGHT, False))
     meters = [MeterState("m1", "line1", "ok", "abnt", MIDNIGHT, module="modem")]
-    settings = settings_of(database_url, broker, resend_seconds=5)
+    settings = settings_of(database_url, broker, resend_seconds=1)
     async with ingesting(settings), aiomqtt.Client("127.0.0.1", broker.port) as client:
         await client.subscribe("mg/1/default/gw1/cmd", qos=1)
         await client.publish(str(topic), encode(GatewayState(MIDNIGHT, True, meters=meters)), qos=1, retain=True)
@@ -232,7 +235,8 @@ async def test_state_and_commands(database: Database, database_url: str, broker:
         await until(lambda: live(database, online=False, config_hash="abc"))
     async with database.read() as session:
         view = await fleet.get_command(session, tenant, row.id)
-        assert (view.row.status, view.row.sends, view.meter, view.result) == ("done", 2, "m1", answer)
+        assert (view.row.status, view.meter, view.result) == ("done", "m1", answer)
+        assert view.row.sends >= 2
         meter = await get_meter(session, tenant, "m1")
         assert meter.gateway is not None
         assert (meter.gateway.key, meter.module.key if meter.module else "", meter.online) == ("gw1", "modem", False)
@@ -290,7 +294,7 @@ async def test_killed_at_any_moment(
 ) -> None:
     """kill -9 of ingest, again and again, and a crash of the database server: nothing lost, nothing twice."""
     rng = random.Random(4)
-    made = stream(rng, meters=3, hours=120)
+    made = stream(rng, meters=3, hours=100)
     gateway = FakeGateway(broker, made.items, random.Random(5))
     shared = database.dialect == "postgresql"
     share = "ingest" if shared else ""
@@ -299,8 +303,8 @@ async def test_killed_at_any_moment(
         worker.start()
     task = asyncio.create_task(gateway.run())
     try:
-        for number in range(3):
-            await asyncio.sleep(rng.uniform(1.2, 2.0))
+        for number in range(2):
+            await asyncio.sleep(rng.uniform(1.2, 1.6))
             if number == 1 and shared:
                 cluster: Cluster = request.getfixturevalue("postgres")
                 await asyncio.to_thread(cluster.stop, True)
