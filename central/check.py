@@ -6,9 +6,9 @@ import aiomqtt
 from sqlalchemy.exc import SQLAlchemyError
 
 from central import mqtt
-from central.store.faults import reason_of
 from central.settings import Settings, SettingsError
 from central.store.engine import open_database
+from central.store.faults import reason_of
 from central.store.migrate import SchemaError, SchemaState, head, state
 
 
