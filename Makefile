@@ -61,6 +61,7 @@ $(STAMPS)/build: $(STAMPS)/venv pyproject.toml $(wildcard ext/*.py ext/*.pxd)
 	METERGATE_PURE=$(PURE) $(BIN)/pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
 	@touch $@
 
-$(STAMPS)/assets: $(STAMPS)/build $(wildcard central/web/assets/*) $(wildcard central/web/locale/*/LC_MESSAGES/*.po)
+$(STAMPS)/assets: $(STAMPS)/build $(wildcard central/web/assets/*) requirements/assets.txt
+	@command -v npm >/dev/null || $(BIN)/pip install --disable-pip-version-check -q -r requirements/assets.txt
 	$(BIN)/python -m central.web.assets
 	@touch $@

@@ -4,6 +4,6 @@ Run as ``python -m central.web.assets``; nothing is done when the result already
 library is imported, so that a build can call :func:`build` before anything is installed.
 """
 
-from central.web.assets.build import AssetsError, build, is_current
+from central.web.assets.vendor import AssetsError, build, is_current
 
 __all__ = ["AssetsError", "build", "is_current"]

