@@ -8,8 +8,6 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .stamps
-# without a compiler the kernels run as plain Python
-PURE := $(shell command -v cc >/dev/null 2>&1 || echo 1)
 
 .PHONY: help demo test check format wheel bench lock clean
 
@@ -42,7 +40,7 @@ lock: $(STAMPS)/build ## new versions into requirements/ (needs uv in the enviro
 	for part in edge central; do $(BIN)/uv pip compile -q --no-header --no-annotate --no-emit-index-url --universal \
 	    --python-version 3.11 --extra $$part pyproject.toml -o requirements/$$part.txt --upgrade; done
 	$(BIN)/uv pip compile -q --no-header --no-annotate --no-emit-index-url --universal --python-version 3.11 \
-	    --all-extras pyproject.toml -o requirements/all.txt --upgrade
+	    --extra edge --extra central --extra demo --extra dev pyproject.toml -o requirements/all.txt --upgrade
 
 clean: ## all that can be made again
 	rm -rf $(VENV) $(STAMPS) build dist demo-data ext/*.so central/web/static/vendor
@@ -58,7 +56,8 @@ $(STAMPS)/venv: requirements/all.txt
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/build: $(STAMPS)/venv pyproject.toml $(wildcard ext/*.py ext/*.pxd)
-	METERGATE_PURE=$(PURE) $(BIN)/pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
+	METERGATE_PURE=$$(tools/can-compile $(BIN)/python || echo 1) \
+	    $(BIN)/pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(STAMPS)/assets: $(STAMPS)/build $(wildcard central/web/assets/*) requirements/assets.txt
