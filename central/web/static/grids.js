@@ -27,7 +27,7 @@ function meters(element) {
   const wide = [
     { title: words.meter, field: "key", formatter: name, minWidth: 190, widthGrow: 3 },
     { title: words.point, field: "point", formatter: plain, minWidth: 120, widthGrow: 2 },
-    { title: words.state, field: "state", formatter: badge, minWidth: 130 },
+    { title: words.state, field: "state", formatter: badge, minWidth: 165 },
     { title: words.last, field: "last", formatter: last, minWidth: 120 },
     { title: words.availability, field: "strip", formatter: strip, minWidth: 150 },
     { title: words.gateway, field: "gateway", formatter: gateway, minWidth: 110, widthGrow: 1 },
