@@ -12,7 +12,6 @@ from edge.lines.factory import build_line
 from edge.lines.line import ManagedLine
 from edge.poller.health import Health
 from edge.poller.reader import load_unit
-from edge.poller.schedule import periods
 from edge.poller.unit import Unit
 from edge.spool import Spool
 from shared.intervals import day_range, local_date
@@ -37,7 +36,7 @@ class Fleet:
         return [line.state() for line in self.lines.values()]
 
     def meter_states(self, now: float) -> list[MeterState]:
-        return [unit.state(now, min(periods(unit.schedule).values(), default=0)) for unit in self.units.values()]
+        return [unit.state(now) for unit in self.units.values()]
 
     def line_telemetry(self) -> list[LineTelemetry]:
         return [line.telemetry() for line in self.lines.values()]

@@ -49,6 +49,8 @@ class ProfileMemory:
         """Whole intervals of the last ``days`` days that are neither held nor lost, oldest first."""
         end = floor(int(now), self.step)
         start = ceil(end - max(days, 1) * DAY, self.step)
+        if self.lost.span and self.lost.span.end > end:  # asked for while the clock was ahead
+            self.lost.remove(max(end, self.lost.span.start), self.lost.span.end)
         return [part for gap in self.held.missing(start, end) for part in self.lost.missing(*gap)]
 
     def live(self, now: float, days: int) -> Range | None:
@@ -57,8 +59,13 @@ class ProfileMemory:
         return Range(recent[0].start, recent[-1].end) if recent else None
 
     def backfill(self, now: float, days: int, chunk: int = CHUNK) -> Range | None:
-        """The next chunk of what is missing before the last day: oldest first, as the meter forgets it first."""
+        """The next chunk of what is missing before the last day: oldest first, as the meter forgets it first.
+
+        Beyond the newest interval ever held the meter may have none yet: it is silent, or our clock is ahead.
+        """
         older = floor(int(now), self.step) - DAY
+        if self.held.span:
+            older = min(older, self.held.span.end)
         gaps = [gap for gap in self.missing(now, days) if gap.start < older]
         if not gaps:
             return None
@@ -72,8 +79,9 @@ class ProfileMemory:
     def absorb(self, asked: Range | None, blocks: Iterable[ProfileBlock], now: float) -> list[Range]:
         """Take in what a reading of ``asked`` brought; returns what is thereby known to be lost in the meter.
 
-        Lost is what was asked for and not given although the meter gave something newer, or is older than
-        ``PATIENCE``. Before the first interval ever held nothing counts as lost to anybody: the memory begins there.
+        Lost is what was asked for and not given although the meter gave something newer, now or, where it is older than
+        ``PATIENCE``, ever. Before the first interval ever held nothing counts as lost to anybody: the memory begins
+        there.
         """
         channels: dict[str, IntervalSet] = {}
         for block in blocks:
@@ -94,6 +102,8 @@ class ProfileMemory:
         if asked is None:
             return []
         sure = int(now) - PATIENCE
+        if self.held.span:
+            sure = min(sure, self.held.span.end)
         if given is not None and given.span is not None:
             sure = max(sure, given.span.end)
         gone = self.held.missing(asked.start, max(asked.start, min(asked.end, floor(sure, self.step))))

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -117,10 +117,12 @@ class Reader:
     async def _run(self, unit: Unit, line_class: LineClass, command: str | None, ask: Ask, results: Results) -> Outcome:
         """Claim, ask, store. All errors land in the outcome, the spool's too: then nothing counts as read."""
         await self._refresh(unit)
-        harvest, outcome = Harvest.of(unit), Outcome()
+        harvest, outcome = Harvest(unit), Outcome()
         owner = f"{unit.id} {command}" if command else unit.id
+        remembered: dict[str, Any] | None = None
         try:
             async with unit.line.claim(line_class, owner) as claim:
+                remembered = unit.driver.state()
                 await ask(claim, harvest, outcome)
         except EdgeError as error:
             outcome.errors.append((None, error))
@@ -128,14 +130,17 @@ class Reader:
             log.exception("our own mistake while reading", meter=unit.id, line=unit.line.name)
             outcome.errors.append((None, error))
         harvest.events(self._health(unit, outcome))
-        try:
-            await self.spool.commit(harvest.visit(results(outcome)))
-        except EdgeError as error:
-            log.debug("visit not stored", meter=unit.id, error=str(error))
-            outcome.errors.insert(0, (None, error))
-            outcome.done.clear()
-            return outcome
-        harvest.settle()
+        async with unit.storing:
+            try:
+                await self.spool.commit(harvest.visit(results(outcome)))
+            except EdgeError as error:
+                log.debug("visit not stored", meter=unit.id, error=str(error))
+                if remembered is not None:  # what the driver found new it has to find again
+                    unit.driver.restore(remembered)
+                outcome.errors.insert(0, (None, error))
+                outcome.done.clear()
+                return outcome
+            harvest.settle()
         outcome.items, outcome.committed = harvest.items, True
         return outcome
 

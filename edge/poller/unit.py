@@ -1,14 +1,17 @@
 """One meter of the gateway: its configuration, its driver, and everything that is remembered of it between visits."""
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
 from edge.config.model import Meter, Schedule
 from edge.drivers.contract import Driver, Evidence, Readout
 from edge.lines.line import ManagedLine
-from edge.poller.health import Health
+from edge.poller.health import Health, State
 from edge.poller.memory import DAY, ProfileMemory
+from edge.poller.schedule import periods
 from edge.poller.seen import Seen
 from edge.spool import Ranges, Visit
 from shared.intervals import Range
@@ -35,6 +38,7 @@ class Unit:
     losses: int = 0  # the spool's, when the memory was read from it
     chunk: int = DAY  # of back-fill, s
     proven: dict[str, int] = field(default_factory=dict)  # what -> instant of the last evidence kept
+    storing: asyncio.Lock = field(default_factory=asyncio.Lock)  # held from building a visit until it is settled
 
     @property
     def id(self) -> str:
@@ -55,11 +59,15 @@ class Unit:
         elif seconds < CHUNK_SECONDS:
             self.chunk = min(self.chunk * 2, LONGEST_CHUNK)
 
-    def state(self, now: float, period: int) -> MeterState:
+    def shown(self, now: float) -> State:
+        """The state to report; a meter is late by the shortest of its periods."""
+        return self.health.shown(now, min(periods(self.schedule).values(), default=0))
+
+    def state(self, now: float) -> MeterState:
         return MeterState(
             meter=self.id,
             line=self.config.line,
-            state=self.health.shown(now, period).value,
+            state=self.shown(now).value,
             protocol=self.config.protocol,
             last_ok=self.health.last_ok,
             error=self.health.error,
@@ -83,25 +91,55 @@ class Unit:
 
 @dataclass
 class Harvest:
-    """What one visit has brought so far; :meth:`visit` is what the spool stores of it, whole or not at all."""
+    """What one visit has brought so far; :meth:`visit` is what the spool stores of it, whole or not at all.
+
+    A visit may have waited long for its line while another changed what is remembered: everything is taken in only by
+    :meth:`visit`, on top of what is remembered then.
+    """
 
     unit: Unit
-    memory: ProfileMemory
-    seen: Seen
     items: list[Item] = field(default_factory=list)
+    memory: ProfileMemory = field(default_factory=ProfileMemory)
+    seen: Seen = field(default_factory=Seen)
     evidence: list[Evidence] = field(default_factory=list)
     proven: dict[str, int] = field(default_factory=dict)
     profiled: bool = False
-
-    @classmethod
-    def of(cls, unit: Unit) -> "Harvest":
-        return cls(unit, unit.memory.copy(), unit.seen.copy(), proven=dict(unit.proven))
+    _parts: list[Callable[[], None]] = field(default_factory=list)
 
     def add(self, readout: Readout) -> None:
         """Take in everything of a readout but its profile."""
+        self._parts.append(partial(self._take, readout))
+
+    def add_profile(self, readout: Readout, asked: Range | None, now: float) -> None:
+        """Take in a readout with profile; what the meter has lost of ``asked`` becomes events."""
+        self._parts.append(partial(self._take_profile, readout, asked, now))
+
+    def events(self, events: Sequence[MeterEvent]) -> None:
+        """Add events as they are."""
+        self._parts.append(partial(self._take_events, events))
+
+    def visit(self, more: Iterable[Item] = ()) -> Visit:
+        """One transaction: items, interval maps, state, evidence. Held in ``unit.storing`` until it is settled."""
+        unit = self.unit
+        self.memory, self.seen, self.proven = unit.memory.copy(), unit.seen.copy(), dict(unit.proven)
+        self.items, self.evidence = [], []
+        for take in self._parts:
+            take()
+        stored = unit.stored() | {"seen": self.seen.dump()}
+        maps: dict[tuple[str, str], Ranges] = {}
+        if self.profiled:
+            for name, ranges in self.memory.maps():
+                maps[unit.id, name] = list(ranges)
+        return Visit([*self.items, *more], {unit.id: stored}, maps, self.evidence)
+
+    def settle(self) -> None:
+        """The spool has it: from now on it counts as held."""
+        self.unit.memory, self.unit.seen, self.unit.proven = self.memory, self.seen, self.proven
+
+    def _take(self, readout: Readout) -> None:
         self.items += self.seen.fresh(readout.registers)
         self.items += readout.snapshots
-        self.events(self.seen.fresh(readout.events))
+        self._take_events(self.seen.fresh(readout.events))
         closed = any(reading.period for reading in readout.registers)
         if closed or any(event.kind == "demand_reset" for event in readout.events):
             self.proven.clear()  # a period was closed: what comes now proves its end
@@ -110,9 +148,8 @@ class Harvest:
                 self.proven[proof.what] = proof.at
                 self.evidence.append(proof)
 
-    def add_profile(self, readout: Readout, asked: Range | None, now: float) -> None:
-        """Take in a readout with profile; what the meter has lost of ``asked`` becomes events."""
-        self.add(replace(readout, profile=()))
+    def _take_profile(self, readout: Readout, asked: Range | None, now: float) -> None:
+        self._take(replace(readout, profile=()))
         self.items += readout.profile
         lost = self.memory.absorb(asked, readout.profile, now)
         if any(event.kind == "reconciled" for event in readout.events):
@@ -121,20 +158,6 @@ class Harvest:
         self.items += [MeterEvent(self.unit.id, part.start, "profile_lost", part.end) for part in lost]
         self.profiled = True
 
-    def events(self, events: Sequence[MeterEvent]) -> None:
-        """Add events as they are."""
+    def _take_events(self, events: Sequence[MeterEvent]) -> None:
         self.unit.health.notice(list(events))
         self.items += events
-
-    def visit(self, more: Iterable[Item] = ()) -> Visit:
-        """One transaction: items, interval maps, state, evidence."""
-        stored = self.unit.stored() | {"seen": self.seen.dump()}
-        maps: dict[tuple[str, str], Ranges] = {}
-        if self.profiled:
-            for name, ranges in self.memory.maps():
-                maps[self.unit.id, name] = list(ranges)
-        return Visit([*self.items, *more], {self.unit.id: stored}, maps, self.evidence)
-
-    def settle(self) -> None:
-        """The spool has it: from now on it counts as held."""
-        self.unit.memory, self.unit.seen, self.unit.proven = self.memory, self.seen, self.proven

@@ -10,6 +10,7 @@ import structlog
 from edge.errors import EdgeError, LinkError, PreemptedError
 from edge.lines.contract import LineClass
 from edge.lines.line import ManagedLine
+from edge.poller.health import State
 from edge.poller.plan import LONGEST_SLEEP, Backfill, Plan, Visit
 from edge.poller.reader import Outcome, Reader
 from edge.poller.schedule import Kind, periods
@@ -57,7 +58,7 @@ class LineWorker:
                 await asyncio.sleep(min(step.seconds, LONGEST_SLEEP))
 
     async def _visit(self, unit: Unit, kinds: tuple[Kind, ...]) -> None:
-        before = unit.health.state
+        before = self._shown(unit)
         outcome = await self._reader.visit(unit, kinds, LineClass.PLANNED)
         now = self._wall()
         for kind in outcome.done:
@@ -73,14 +74,14 @@ class LineWorker:
             self._log(unit, kind, error, delay)
         if Kind.PROFILE in outcome.done:
             self._want_backfill(unit)
-        await self._after(unit, outcome, before != unit.health.state)
+        await self._after(unit, outcome, before != self._shown(unit))
 
     async def _backfill(self, unit: Unit) -> None:
         wanted = unit.next_chunk(self._wall())
         if wanted is None:
             self.plan.want_backfill(unit.id, False)
             return
-        before = unit.health.state
+        before = self._shown(unit)
         began = time.monotonic()
         outcome = await self._reader.read_range(unit, wanted, LineClass.BACKFILL)
         unit.learn_chunk(time.monotonic() - began, isinstance(outcome.error, PreemptedError))
@@ -91,7 +92,7 @@ class LineWorker:
             delay = self.plan.failed(unit.id, None, self._wall(), outcome.error)
             self._log(unit, None, outcome.error, delay)
         self._want_backfill(unit)
-        await self._after(unit, outcome, before != unit.health.state)
+        await self._after(unit, outcome, before != self._shown(unit))
 
     async def _after(self, unit: Unit, outcome: Outcome, turned: bool) -> None:
         """A line that is down is everybody's trouble; let others run between two visits."""
@@ -115,6 +116,9 @@ class LineWorker:
             except EdgeError as full:
                 log.debug("events not stored", error=str(full))
         return bool(events)
+
+    def _shown(self, unit: Unit) -> State:
+        return unit.shown(self._wall())
 
     def _want_backfill(self, unit: Unit) -> None:
         self.plan.want_backfill(unit.id, unit.next_chunk(self._wall()) is not None)

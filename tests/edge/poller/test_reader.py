@@ -13,13 +13,15 @@ from edge.config.model import Schedule
 from edge.drivers.contract import Evidence, Readout
 from edge.errors import EdgeError, ProtocolError, SilenceError, WrongMeterError
 from edge.lines.contract import LineClass
+from edge.poller.health import State
 from edge.poller.reader import Reader, load_unit
 from edge.poller.schedule import Kind, offset_of
 from edge.poller.unit import LONGEST_CHUNK, Harvest, Unit
 from edge.poller.worker import LineWorker
 from edge.spool import Level, Spool, SpoolFullError, SpoolSettings
+from shared.intervals import Range
 from shared.quality import Quality
-from shared.wire import Item, MeterEvent, ProfileBlock, Progress, decode_item
+from shared.wire import Item, MeterEvent, ProfileBlock, Progress, RegisterReading, RegisterValue, decode_item
 from tests.edge.fakes import FakeDriver, make_unit, mute_line
 
 ALL = tuple(Kind)
@@ -109,8 +111,8 @@ async def test_wrong_serial_stores_nothing_but_the_event_once(bench: Bench) -> N
     assert [(item.kind, item.detail) for item in await bench.stored() if isinstance(item, MeterEvent)] == [
         ("wrong_serial", {"expected": "12345678", "found": "99999999"})
     ]
-    assert bench.unit.state(time.time(), 60).state == "wrong_serial"
-    assert "99999999" in bench.unit.state(time.time(), 60).error
+    assert bench.unit.state(time.time()).state == "wrong_serial"
+    assert "99999999" in bench.unit.state(time.time()).error
 
 
 async def test_full_spool_means_not_read(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,7 +179,7 @@ async def test_evidence_is_kept_daily_and_around_a_close(bench: Bench) -> None:
         return Readout(events=events, evidence=[Evidence("m1", at, "profile", (b"x",))])
 
     async def take(at: int, *events: MeterEvent) -> None:
-        harvest = Harvest.of(bench.unit)
+        harvest = Harvest(bench.unit)
         harvest.add(readout(at, *events))
         await bench.spool.commit(harvest.visit())
         harvest.settle()
@@ -227,3 +229,88 @@ async def test_worker_reads_and_fills_back_until_nothing_is_missing(bench: Bench
     asked = [call for call in bench.driver.calls if call[0] == "profile"]
     assert len(asked) <= 12
     assert not any(isinstance(item, MeterEvent) for item in await bench.stored()), "never had is not lost"
+
+
+async def test_a_late_meter_that_is_read_again_is_told_at_once(bench: Bench) -> None:
+    """After a restart every meter looks late; operators should not have to wait for the next regular report."""
+    bench.unit.health.state, bench.unit.health.last_ok = State.OK, int(time.time()) - 86400
+    told: list[str] = []
+    worker = LineWorker(
+        bench.unit.line,
+        [bench.unit],
+        bench.reader,
+        lambda: told.append(bench.unit.shown(time.time())),
+        random=Random(1),
+    )
+    assert bench.unit.shown(time.time()) == "stale"
+    task = asyncio.create_task(worker.run())
+    async with asyncio.timeout(20):
+        while not told:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    task.cancel()
+    assert told[0] == "ok"
+
+
+async def test_what_a_driver_found_and_the_spool_refused_is_found_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A driver reports a closed period once: that it was reported counts only with the rows in the spool."""
+
+    async def closed_once(claim: object) -> Readout:
+        if bench.driver.memory.get("closed"):
+            return Readout()
+        bench.driver.memory["closed"] = True
+        return Readout(registers=[RegisterReading("m1", 100, 200, 1, [RegisterValue("1.8.0", 42)])])
+
+    async def full(visit: object) -> None:
+        raise SpoolFullError(bench.spool.path, 10, 10, 0)
+
+    monkeypatch.setattr(bench.driver, "read_registers", closed_once)
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.spool, "commit", full)
+        await bench.reader.visit(bench.unit, [Kind.REGISTERS], LineClass.PLANNED)
+    await bench.reader.visit(bench.unit, [Kind.REGISTERS], LineClass.PLANNED)
+    await bench.reader.visit(bench.unit, [Kind.REGISTERS], LineClass.PLANNED)
+    assert [item.period for item in await bench.stored() if isinstance(item, RegisterReading)] == [1]
+
+
+async def test_a_visit_that_waited_does_not_forget_what_another_found(bench: Bench) -> None:
+    """A command queues behind a planned visit that proves the profile: what was doubtful stays due for reading."""
+    bench.driver.quality = int(Quality.UNRECONCILED)
+    await bench.reader.visit(bench.unit, [Kind.PROFILE], LineClass.PLANNED)
+    start = bench.driver.calls[0][1]
+    bench.unit.memory.held.remove(start, start + 900)
+    bench.driver.quality, bench.driver.slow = 0, 0.1
+    bench.driver.events = [MeterEvent("m1", 1, "reconciled")]
+    planned = asyncio.create_task(bench.reader.visit(bench.unit, [Kind.PROFILE], LineClass.PLANNED))
+    await asyncio.sleep(0.05)
+    bench.driver.trouble = lambda what: bench.driver.events.clear()  # the proof is told once
+    await asyncio.gather(
+        planned, bench.reader.read_range(bench.unit, Range(start, start + 900), LineClass.BACKFILL, "c1")
+    )
+    live = bench.unit.memory.live(time.time(), 1)
+    assert live is not None
+    assert live.end - live.start == 86400 - 900
+
+
+@pytest.mark.parametrize("ahead", [30, 400])
+async def test_a_clock_that_was_ahead_costs_no_reading(bench: Bench, ahead: int) -> None:
+    """While the clock was days ahead the meter had nothing for those days: they are read when they come."""
+    bench.unit.schedule = Schedule(backfill_days=60)
+    await bench.reader.visit(bench.unit, [Kind.PROFILE], LineClass.PLANNED)
+    wrong = Reader(bench.spool, lambda progress: None, wall=lambda: time.time() + ahead * 86400)
+    await wrong.visit(bench.unit, [Kind.PROFILE], LineClass.PLANNED)
+    for _ in range(100):
+        chunk = bench.unit.next_chunk(wrong.wall())
+        if chunk is None:
+            break
+        await wrong.read_range(bench.unit, chunk, LineClass.BACKFILL)
+    else:
+        raise AssertionError("asked for ever")
+    assert not [item for item in await bench.stored() if isinstance(item, MeterEvent)], "nothing was lost"
+    await bench.reader.visit(bench.unit, [Kind.PROFILE], LineClass.PLANNED)
+    later = time.time() + (ahead - 20) * 86400
+    live = bench.unit.memory.live(later, 60)
+    assert live is not None
+    assert live.end - live.start == 86400
+    assert bench.unit.memory.count(later, 10) == 10 * 96
