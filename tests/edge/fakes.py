@@ -93,7 +93,7 @@ class FakeDriver:
         return Readout(events=[MeterEvent(self.meter, int(time.time()), "demand_reset")])
 
     def state(self) -> dict[str, Any]:
-        return self.memory
+        return dict(self.memory)
 
     def restore(self, state: dict[str, Any]) -> None:
         self.memory = state
