@@ -30,7 +30,8 @@ _MOSQUITTO: Final = "/usr/sbin:/usr/local/sbin"
               help="Folder that keeps everything; delete it to begin anew.")  # fmt: skip
 @click.option("--port", default=8010, show_default=True, help="Of the web page; another one is taken if it is in use.")
 @click.option("--seconds", default=0, help="End by itself after so long; 0: at Ctrl-C.")
-def demo(data: Path, port: int, seconds: int) -> None:
+@click.option("--embedded-broker", is_flag=True, help="Not mosquitto, even where it is installed.")
+def demo(data: Path, port: int, seconds: int, embedded_broker: bool) -> None:
     """Everything on this machine, with simulated meters and real load curves."""
     console = Console(highlight=False)
     data = data.resolve()
@@ -39,7 +40,7 @@ def demo(data: Path, port: int, seconds: int) -> None:
         with ExitStack() as stack:
             stack.enter_context(_only_one(data))
             _end_on_signals()
-            children = _start(console, stack, data, free_port(port))
+            children = _start(console, stack, data, free_port(port), embedded_broker)
             _watch(children, seconds)
     except ChildFailed as error:
         console.print(f"[red]The demonstration stopped:[/] {error}", markup=True)
@@ -49,7 +50,7 @@ def demo(data: Path, port: int, seconds: int) -> None:
     console.print(f"Stopped. Everything is kept in {data}; the next start goes on from there.")
 
 
-def _start(console: Console, stack: ExitStack, data: Path, web_port: int) -> list[Child]:
+def _start(console: Console, stack: ExitStack, data: Path, web_port: int, embedded_broker: bool) -> list[Child]:
     children: list[Child] = []
     logs = data / "log"
     logs.mkdir(exist_ok=True)
@@ -66,7 +67,7 @@ def _start(console: Console, stack: ExitStack, data: Path, web_port: int) -> lis
 
     with console.status("starting the broker ...") as status:
         broker_port = free_port()
-        run("broker", _broker(data, broker_port)).wait_for_port(broker_port)
+        run("broker", _broker(data, broker_port, embedded_broker)).wait_for_port(broker_port)
         status.update("starting the aggregator ...")
         env = _central_environment(data, broker_port, web_port)
         password = _password(data)
@@ -100,10 +101,10 @@ def _start(console: Console, stack: ExitStack, data: Path, web_port: int) -> lis
     return children
 
 
-def _broker(data: Path, port: int) -> list[str]:
+def _broker(data: Path, port: int, embedded: bool) -> list[str]:
     """Mosquitto when it is installed, else the broker written in Python."""
     mosquitto = shutil.which("mosquitto") or shutil.which("mosquitto", path=_MOSQUITTO)
-    if mosquitto is None:
+    if embedded or mosquitto is None:
         return [sys.executable, "-m", "metergate.demo_broker", str(port)]
     folder = data / "broker"
     folder.mkdir(exist_ok=True)
