@@ -103,7 +103,7 @@ class Uplink:
                 f"broker {self._address} refuses this gateway: {self.link.error}; "
                 "check uplink.username, password, certificate and the broker's access rules"
             )
-        elif self.link.failures > 2:
+        elif self.link.state is not LinkState.CONNECTED and self.link.failures > 2:
             told.append(f"broker {self._address} out of reach ({self.link.failures} tries): {self.link.error}")
         if self._lost_rows:
             told.append("the aggregator went back to an earlier state; rows are sent again")

@@ -29,7 +29,7 @@ from shared.wire import (
 from tests.brokers import Broker
 from tests.edge.spool.items import event, mixed
 from tests.edge.uplink.central import Central
-from tests.ports import free_port, until
+from tests.ports import until
 from tests.proxy import Proxy
 
 
@@ -272,11 +272,18 @@ async def test_wrong_password_is_told_apart_from_a_dead_link(tmp_path: Path) -> 
     finally:
         broker.kill()
     (tmp_path / "2").mkdir()
-    async with gateway(tmp_path / "2", free_port()) as gw:
+    late = Broker(tmp_path / "late")
+    async with gateway(tmp_path / "2", late.port) as gw:
         await until(lambda: gw.uplink.link.failures >= 3)
         assert gw.uplink.link.state in (LinkState.WAITING, LinkState.CONNECTING)
         assert "out of reach" in gw.uplink.alarms[0]
         assert not await gw.uplink.connected(0.1)
+        late.start()
+        try:
+            assert await gw.uplink.connected(10)
+            assert gw.uplink.alarms == []
+        finally:
+            late.kill()
 
 
 CHILD = """
