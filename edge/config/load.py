@@ -93,7 +93,8 @@ def driver_problems(config: Config) -> list[Problem]:
                 msgspec.convert(driver_settings(config, meter), kind)
             except msgspec.ValidationError as error:
                 problem = _explain(error)
-                problems.append(Problem(f"{where}.settings.{problem.path}".rstrip("."), problem.text))
+                own = "" if problem.path == "serial" else "settings."  # the driver judges the meter's serial too
+                problems.append(Problem(f"{where}.{own}{problem.path}".rstrip("."), problem.text))
     return problems
 
 

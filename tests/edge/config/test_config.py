@@ -109,7 +109,7 @@ def test_hash_names_the_text() -> None:
         ('serial = "87654321"', 'serial = "12345678"', "meters[1] (m2)", "12345678' is taken already by meters[0]"),
         ('id = "m2"', 'id = "m1"', "meters[1] (m1)", "id 'm1' is taken already by meters[0]"),
         ('name = "b"', 'name = "a"', "lines[1] (a)", "name 'a' is taken already by lines[0]"),
-        ('serial = "12345678"', 'serial = "12"', "meters[0].settings.serial (m1)", "matching regex"),
+        ('serial = "12345678"', 'serial = "12"', "meters[0].serial (m1)", "matching regex"),
         ('"10.0.0.1:4001"', '"10.0.0.1"', "line 12, lines[0].address (a)", "matching regex"),
         ('"10.0.0.1:4001"', '"10.0.0.1:99999"', "lines[0].address (a)", "port of '10.0.0.1:99999' is not within"),
         ('"/dev/ttyUSB0"', '"/dev/ttyUSB0"\nbaud = 5', "line 17, lines[1].baud (b)", "expected `int` >= 50"),
