@@ -124,5 +124,8 @@ class LineWorker:
         self.plan.want_backfill(unit.id, unit.next_chunk(self._wall()) is not None)
 
     def _log(self, unit: Unit, kind: Kind | None, error: Exception, delay: float) -> None:
+        if isinstance(error, PreemptedError):  # nothing is wrong: its turn comes again
+            log.debug("reading gave way", error=str(error), meter=unit.id, line=self.line.name)
+            return
         name = kind.value if kind else "backfill"
         self._series.failed((unit.id, name), error, meter=unit.id, line=self.line.name, pause=round(delay))
