@@ -22,6 +22,14 @@ class Setup:
         """Whether the first administrator is still to be made."""
         return self.code is not None
 
+    async def look(self, database: Database) -> bool:
+        """The same, after a look whether another process has made a user meanwhile."""
+        if self.code is not None:
+            async with database.read() as db:
+                if await count_users(db):
+                    self.code = None
+        return self.open
+
     async def prepare(self, database: Database) -> str | None:
         """Make the code when there is no user yet; returns it for the log."""
         async with database.read() as db:

@@ -33,7 +33,7 @@ def safe_path(target: str) -> str:
 @get("/login", opt={"public": True})
 async def login_page(request: Web) -> Response[Any]:
     """The login; while there is no user, the first administrator's page instead."""
-    if request.app.state.setup.open:
+    if await request.app.state.setup.look(database(request)):
         return Redirect("/setup", status_code=303)
     if request.scope.get("user") is not None:
         return Redirect("/", status_code=303)
@@ -61,7 +61,7 @@ async def login(request: Web) -> Response[Any]:
 @get("/setup", opt={"public": True})
 async def setup_page(request: Web) -> Response[Any]:
     """Where the first administrator is made; closed as soon as there is a user."""
-    if not request.app.state.setup.open:
+    if not await request.app.state.setup.look(database(request)):
         return Redirect("/login", status_code=303)
     code = request.query_params.get("code", "")[:64]
     return page(request, "account/setup.html", code=code, name="", login="", problem="", low=MIN_LENGTH)

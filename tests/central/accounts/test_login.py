@@ -168,6 +168,15 @@ async def test_first_run(database: Database) -> None:
     assert not again.open
 
 
+async def test_first_run_ends_when_another_process_enters_the_first_user(database: Database) -> None:
+    setup = Setup()
+    assert await setup.prepare(database) is not None
+    assert await setup.look(database)
+    await make(database)
+    assert not await setup.look(database)
+    assert not setup.open
+
+
 async def test_login_names(database: Database) -> None:
     await make(database)
     with pytest.raises(AccountConflict):
