@@ -156,7 +156,9 @@ def check(settings: Settings) -> None:
     good = True
     for finding in asyncio.run(check_all(settings)):
         good &= finding.good
-        _console.print(f"{'ok   ' if finding.good else 'WRONG'} {finding.what}: {finding.text}", markup=False)
+        _console.print(
+            f"{'ok   ' if finding.good else 'WRONG'} {finding.what}: {finding.text}", markup=False, soft_wrap=True
+        )
     if not good:
         raise SystemExit(1)
 
