@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
-from sqlalchemy import delete, insert, select, tuple_
+from sqlalchemy import delete, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.metering.blocks import Cut, Day, contradicts, cut, merge, unpack_day
@@ -118,20 +118,38 @@ async def store_snapshots(session: AsyncSession, snapshots: Sequence[tuple[int, 
 async def store_events(
     session: AsyncSession, events: Sequence[tuple[int, int | None, int, MeterEvent]], now: int
 ) -> None:
-    """Store events as (tenant, meter or None, gateway, event); a later end of one that lasts is filled in."""
+    """Store events as (tenant, meter or None, gateway, event); a later end of one that lasts is filled in.
+
+    A gateway's own event that is there already changes nothing: its streams may tell it again under another name.
+    """
     rows: dict[tuple[Any, ...], dict[str, Any]] = {}
     for tenant_id, meter_id, gateway_id, event in events:
         detail = msgspec.json.encode(event.detail, order="sorted").decode()
-        key = (tenant_id, meter_id, event.at, event.kind, digest(detail.encode()))
+        own = gateway_id if meter_id is None else None
+        key = (tenant_id, meter_id, own, event.at, event.kind, digest(detail.encode()))
         until = event.until if event.until is not None else rows.get(key, {}).get("until")
         rows[key] = {
             "tenant_id": tenant_id, "meter_id": meter_id, "gateway_id": gateway_id, "at": event.at, "until": until,
-            "kind": event.kind, "detail": detail, "digest": key[4], "received_at": now,
+            "kind": event.kind, "detail": detail, "digest": key[-1], "received_at": now,
         }  # fmt: skip
+    for known in await _own_events(session, [key for key in rows if key[1] is None]):
+        del rows[known]
     if not rows:
         return
     keys = ("tenant_id", "meter_id", "at", "kind", "digest")
     await session.execute(upsert(session, Event, keys=keys, fill=("until",)), list(rows.values()))
+
+
+async def _own_events(session: AsyncSession, keys: Sequence[tuple[Any, ...]]) -> set[tuple[Any, ...]]:
+    """Which of these events of gateways are stored; without a meter (NULL) no unique key can tell."""
+    known = set()
+    wanted = set(keys)
+    for part in _chunks(sorted({(key[2], key[3]) for key in keys}), _KEYS):
+        query = select(Event.tenant_id, Event.meter_id, Event.gateway_id, Event.at, Event.kind, Event.digest).where(
+            Event.meter_id.is_(None), tuple_(Event.gateway_id, Event.at).in_(part)
+        )
+        known |= {tuple(row) for row in await session.execute(query)} & wanted
+    return known
 
 
 def check_registers(reading: RegisterReading) -> None:
@@ -192,7 +210,7 @@ def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
 async def cut_anew(session: AsyncSession, tenant_id: int, meter_id: int, zone: str, now: int) -> int:
     """Cut a meter's stored days into the local days of another zone; returns how many there are then.
 
-    Values and flags stay what they were. Replaced versions keep the days they were cut into.
+    Values and flags stay what they were. Replaced versions keep the days they were cut into; numbers go on after them.
     """
     table = ProfileDay.__table__.c
     where = table.tenant_id == tenant_id, table.meter_id == meter_id
@@ -202,4 +220,11 @@ async def cut_anew(session: AsyncSession, tenant_id: int, meter_id: int, zone: s
         code = str(Quantity.from_code(channel))
         blocks.add(tenant_id, meter_id, zone, ProfileBlock("-", code, *block), False, "")
     await session.execute(delete(ProfileDay).where(*where).execution_options(synchronize_session=False))
-    return await blocks.store(session, now)
+    days = await blocks.store(session, now)
+    kept = ProfileVersion.__table__.c
+    place = kept.channel, kept.day, kept.step
+    highest = select(*place, func.max(kept.version)).where(kept.tenant_id == tenant_id, kept.meter_id == meter_id)
+    for channel, day, step, version in (await session.execute(highest.group_by(*place))).all():
+        here = *where, table.channel == channel, table.day == day, table.step == step
+        await session.execute(update(ProfileDay.__table__).where(*here).values(version=version + 1))  # type: ignore[arg-type]
+    return days
