@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.fleet.models import FleetCommand, GatewayHealth, GatewayLive, ModuleHealth
@@ -41,11 +41,15 @@ async def store_telemetry(
 async def finish_command(session: AsyncSession, gateway_id: int, result: Result, now: int) -> bool:
     """Write a command's final answer; False when this gateway was never given such a command.
 
-    An answer that comes after the command was taken for expired still counts: it is what happened.
+    An answer that comes after the command was taken for expired still counts: it is what happened. A second answer
+    changes nothing.
     """
-    done = await session.execute(
+    given = FleetCommand.id == result.command, FleetCommand.gateway_id == gateway_id
+    if await session.scalar(select(FleetCommand.id).where(*given)) is None:
+        return False
+    await session.execute(
         update(FleetCommand)
-        .where(FleetCommand.id == result.command, FleetCommand.gateway_id == gateway_id)
+        .where(*given, FleetCommand.result.is_(None))
         .values(
             status="done" if result.ok else "failed",
             code=result.code,
@@ -54,7 +58,7 @@ async def finish_command(session: AsyncSession, gateway_id: int, result: Result,
             finished_at=now,
         )
     )
-    return bool(done.rowcount)  # type: ignore[attr-defined]
+    return True
 
 
 async def note_contact(session: AsyncSession, gateway_ids: Sequence[int], now: int) -> None:
