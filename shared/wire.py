@@ -207,6 +207,10 @@ class RawBatch(Wire, frozen=True, tag=20):
 # -- ack -------------------------------------------------------------------------------------------------------------
 
 
+#: A cursor that no stream reaches: this one is another gateway's (a copied card, a changed id), begin a new one.
+FOREIGN_STREAM: Final = 1 << 62
+
+
 class AckCursor(Wire, frozen=True, tag=21):
     """All rows of ``spool_id`` up to and including ``seq`` are committed; ``want``: [first, last] ranges to repeat."""
 

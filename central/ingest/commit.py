@@ -29,6 +29,7 @@ from central.store.faults import is_passing, reason_of
 from central.store.upsert import upsert
 from shared.ids import Topic
 from shared.wire import (
+    FOREIGN_STREAM,
     AckCursor,
     GatewayTelemetry,
     InstantSnapshot,
@@ -93,6 +94,7 @@ class _Plan:
     gateways: set[int] = field(default_factory=set)
     rejected: list[dict[str, Any]] = field(default_factory=list)
     taken: list[Delivery] = field(default_factory=list)
+    foreign: dict[tuple[Topic, bytes], Ack] = field(default_factory=dict)
     zones: dict[int, str] = field(default_factory=dict)  # of meters that have one of their own
 
 
@@ -165,7 +167,7 @@ class Committer:
         return [
             Ack(each.topic, plan.held[spool].ack(ask=False), bool(plan.held[spool].parts))
             for spool, each in latest.items()
-        ]
+        ] + list(plan.foreign.values())
 
     async def _plan(self, session: AsyncSession, lookup: Lookup, deliveries: Sequence[Delivery], now: int) -> _Plan:
         plan = _Plan()
@@ -190,6 +192,8 @@ class Committer:
                 self._refuse(
                     plan, each, f"stream {each.spool_id.hex()} belongs to another gateway: was its card copied?", now
                 )
+                cursor = AckCursor(each.spool_id, FOREIGN_STREAM)
+                plan.foreign[each.topic, each.spool_id] = Ack(each.topic, cursor, gap=False)
                 continue
             held = plan.held[each.spool_id]
             missing = held.missing(each.first, each.last)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from shared.ids import Topic
-from shared.wire import Batch, Item, RawBatch, WireError, decode, decode_item
+from shared.wire import FOREIGN_STREAM, Batch, Item, RawBatch, WireError, decode, decode_item
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ def decode_delivery(topic: Topic, payload: bytes) -> Delivery:
         delivery = Delivery(topic, raw.spool_id, raw.first_seq, items, len(payload))
     else:
         delivery = Delivery(topic, batch.spool_id, batch.first_seq, list(batch.items), len(payload))
-    if delivery.last >= 1 << 62:
+    if delivery.last >= FOREIGN_STREAM:
         raise WireError(f"sequence numbers up to {delivery.last} are beyond what a stream can count")
     return delivery
 

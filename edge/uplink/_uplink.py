@@ -20,6 +20,7 @@ from edge.uplink._window import Verdict, Window
 from edge.uplink.settings import UplinkSettings
 from shared.ids import Kind, Topic, check_id
 from shared.wire import (
+    FOREIGN_STREAM,
     AckCursor,
     Command,
     GatewayConfig,
@@ -348,13 +349,17 @@ class Uplink:
         self._work.set()
 
     async def _refuse_beyond(self, ack: AckCursor) -> None:
-        """The aggregator has rows of this stream that this file does not know of: the file is older than the stream."""
+        """The aggregator has rows of this stream that this file does not know of, or has them from another gateway."""
         log.error("cursor beyond this spool", cursor=ack.seq, last_seq=self.spool.last_seq)
-        try:
-            await self.spool.restart_stream(
+        if ack.seq >= FOREIGN_STREAM:
+            reason = "the aggregator has this stream from another gateway: a card was copied, or an id was changed"
+        else:
+            reason = (
                 f"the aggregator holds rows up to {ack.seq}, this file only knows of {self.spool.last_seq}: "
                 "an older copy of the file was put back, or the card has lost writes"
             )
+        try:
+            await self.spool.restart_stream(reason)
         except RetryError as error:
             log.error("stream not restarted, tried again with the next cursor", error=str(error))
 

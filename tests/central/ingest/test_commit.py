@@ -5,22 +5,34 @@ import random
 from collections.abc import Sequence
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from central.fleet.models import GatewayHealth, ModuleHealth
+from central.fleet.service import enqueue, get_command
 from central.ingest.commit import Committer
 from central.ingest.decode import Delivery
 from central.ingest.models import Rejected, StreamPart
 from central.ingest.models import Stream as StreamRow
 from central.metering import service
 from central.metering.models import Event, ProfileDay, ProfileVersion, RegisterSet, Snapshot
+from central.metering.store import cut_anew
 from central.registry.models import Gateway, Meter
 from central.registry.service import get_meter
 from central.store.engine import Database
 from central.store.faults import is_passing
 from shared.ids import Topic
 from shared.quantities import Quantity
-from shared.wire import GatewayTelemetry, Item, MeterEvent, RegisterReading, RegisterValue
+from shared.wire import (
+    FOREIGN_STREAM,
+    AckCursor,
+    GatewayTelemetry,
+    Item,
+    MeterEvent,
+    ReadNow,
+    RegisterReading,
+    RegisterValue,
+    Result,
+)
 from tests.central.samples import MIDNIGHT, SPOOL, TOPIC, Stream, block, delivery, enter_tenant, stream, tenant_id
 
 
@@ -152,7 +164,8 @@ async def test_unknown_tenant_and_foreign_stream(database: Database) -> None:
     await committer.commit([delivery([block("m1", MIDNIGHT, [1])])])
     stranger = delivery([block("m1", MIDNIGHT, [2])], topic=Topic("nobody", "gw1", "up"), spool=bytes(16))
     copied = delivery([block("m1", MIDNIGHT, [3])], first=2, topic=TOPIC._replace(gateway="gw2"))
-    assert await committer.commit([stranger, copied]) == []
+    (ack,) = await committer.commit([stranger, copied])
+    assert (ack.topic.gateway, ack.cursor) == ("gw2", AckCursor(SPOOL, FOREIGN_STREAM)), "told to begin another stream"
     assert await cursor(database) == (1, 0)
     async with database.read() as session:
         reasons = (await session.scalars(select(Rejected.reason).order_by(Rejected.id))).all()
@@ -176,3 +189,84 @@ async def test_gateways_own_events_and_telemetry(database: Database) -> None:
         wanted = len({item.at for item in made})
         assert await session.scalar(select(func.count()).select_from(GatewayHealth)) == wanted
         assert await session.scalar(select(func.count()).select_from(ModuleHealth)) == wanted
+
+
+async def test_the_same_rows_under_another_name_change_nothing(database: Database) -> None:
+    """A gateway that had to begin a new stream sends again what was delivered under the old one."""
+    await enter_tenant(database)
+    committer = Committer(database)
+    made = stream(random.Random(7), hours=40)
+    pressure: Item = MeterEvent("gw1", MIDNIGHT, "spool_pressure", detail={"level": 2})
+    made.items += [pressure, pressure]
+    await committer.commit([delivery(made.items)])
+    await committer.commit([delivery(made.items, spool=bytes(16)), delivery(made.items[-1:], spool=bytes(15) + b"1")])
+    other = Topic("default", "gw2", "up")
+    await committer.commit(
+        [delivery([MeterEvent("gw2", MIDNIGHT, "spool_pressure", detail={"level": 2})], 1, other, b"2" * 16)]
+    )
+    async with database.read() as session:
+        page = await service.events(session, await tenant_id(session), kind="spool_pressure")
+        assert sorted(event.gateway or "" for event in page.items) == ["gw1", "gw2"]
+        assert await session.scalar(select(func.count()).select_from(ProfileVersion)) == 0
+        made.items = made.items[:-2]
+    async with database.write() as session:
+        for event in (await session.scalars(select(Event).where(Event.kind == "spool_pressure"))).all():
+            await session.delete(event)
+    await assert_equals(database, made)
+
+
+async def test_the_first_answer_to_a_command_stands(database: Database) -> None:
+    await enter_tenant(database)
+    committer = Committer(database)
+    await committer.commit([delivery([block("m1", MIDNIGHT, [1])])])
+    async with database.write() as session:
+        tenant = await tenant_id(session)
+        gateway = (await session.execute(select(Gateway))).scalar_one()
+        command = await enqueue(session, tenant, gateway, ReadNow("m1", ["registers"]), by="test")
+    first = Result(command.id, MIDNIGHT, True, "done", "3 registers")
+    await committer.commit([delivery([first, Result(command.id, MIDNIGHT + 9, False, "interrupted")], 2)])
+    async with database.read() as session:
+        view = await get_command(session, tenant, command.id)
+        assert (view.row.status, view.row.code, view.result) == ("done", "done", first)
+        assert await session.scalar(select(func.count()).select_from(Rejected)) == 0
+
+
+async def test_a_database_that_is_not_as_we_know_it_is_no_fault_of_the_rows(database: Database) -> None:
+    """A table that went away under us: nothing is acknowledged, nothing is rejected; when it is back, all is taken."""
+    await enter_tenant(database)
+    committer = Committer(database)
+    await committer.commit([delivery([block("m1", MIDNIGHT, [1])])])
+    async with database.write() as session:
+        await session.execute(text("ALTER TABLE profile_day RENAME TO profile_day_away"))
+    with pytest.raises(Exception, match="profile_day") as refusal:
+        await committer.commit([delivery([block("m1", MIDNIGHT + 900, [2])], 2)])
+    assert is_passing(refusal.value)
+    async with database.write() as session:
+        await session.execute(text("ALTER TABLE profile_day_away RENAME TO profile_day"))
+    assert await cursor(database) == (1, 0)
+    await committer.commit([delivery([block("m1", MIDNIGHT + 900, [2])], 2)])
+    async with database.read() as session:
+        view = await get_meter(session, await tenant_id(session), "m1")
+        series = await service.profile(session, view, Quantity(1, 29), MIDNIGHT, MIDNIGHT + 1800)
+        assert series.values.tolist() == [1, 2]
+        assert await session.scalar(select(func.count()).select_from(Rejected)) == 0
+
+
+async def test_a_correction_after_a_change_of_zone_is_taken(database: Database) -> None:
+    """Days cut anew go on counting their versions after those that are kept."""
+    await enter_tenant(database)
+    committer = Committer(database)
+    midday = MIDNIGHT + 43200
+    await committer.commit([delivery([block("m1", midday, [1, 2]), block("m1", midday, [1, 3])])])
+    async with database.write() as session:
+        meter = (await session.execute(select(Meter))).scalar_one()
+        meter.zone = "America/Manaus"
+        await cut_anew(session, meter.tenant_id, meter.id, meter.zone, MIDNIGHT)
+    await committer.commit([delivery([block("m1", midday, [1, 4])], 3)])
+    async with database.read() as session:
+        assert (await session.scalars(select(Rejected.reason))).all() == []
+        versions = (await session.scalars(select(ProfileVersion.version).order_by(ProfileVersion.version))).all()
+        assert versions == [1, 2]
+        view = await get_meter(session, await tenant_id(session), "m1")
+        series = await service.profile(session, view, Quantity(1, 29), midday, midday + 1800)
+        assert series.values.tolist() == [1, 4]
