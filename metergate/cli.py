@@ -1,6 +1,7 @@
 """The root command. A subcommand is imported when it is used: an edge-only install never meets central's libraries."""
 
 import importlib
+from importlib.util import find_spec
 from typing import Final, NamedTuple
 
 import click
@@ -9,17 +10,30 @@ from metergate import __version__
 
 
 class Part(NamedTuple):
-    """Where a subcommand lives, its line in the help, and the extra that installs what it needs."""
+    """Where a subcommand lives, its line in the help, the extras that install what it needs, modules that tell."""
 
     target: str
     help: str
     extra: str
+    needs: tuple[str, ...]
 
 
 PARTS: Final[dict[str, Part]] = {
-    "edge": Part("edge.cli:cli", "The gateway: run, check, status, read, export, simulate.", "edge"),
-    "central": Part("central.cli:cli", "The aggregator: serve, ingest, migrate, administrators.", "central"),
-    "demo": Part("metergate.demo:demo", "Everything on this machine with simulated meters, real load curves.", "demo"),
+    "edge": Part(
+        "edge.cli:cli", "The gateway: run, check, status, read, export, simulate.", "edge", ("aiomqtt", "serialx")
+    ),
+    "central": Part(
+        "central.cli:cli",
+        "The aggregator: serve, ingest, migrate, administrators.",
+        "central",
+        ("sqlalchemy", "litestar"),
+    ),
+    "demo": Part(
+        "metergate.demo:demo",
+        "Everything on this machine with simulated meters, real load curves.",
+        "edge,central,demo",
+        ("aiomqtt", "serialx", "sqlalchemy", "litestar"),
+    ),
 }
 
 
@@ -33,14 +47,15 @@ class LazyGroup(click.Group):
         part = PARTS.get(cmd_name)
         if part is None:
             return None
-        module_name, attribute = part.target.split(":")
-        try:
-            command = getattr(importlib.import_module(module_name), attribute)
-        except ModuleNotFoundError as error:
+        # looked for rather than imported: the parts import what is heavy only where they use it
+        absent = [name for name in part.needs if find_spec(name) is None]
+        if absent:
             raise click.ClickException(
-                f"'metergate {cmd_name}' needs the module {error.name!r}, which is not installed here: "
+                f"'metergate {cmd_name}' needs the module {absent[0]!r}, which is not installed here: "
                 f"install metergate[{part.extra}]"
-            ) from error
+            )
+        module_name, attribute = part.target.split(":")
+        command = getattr(importlib.import_module(module_name), attribute)
         if not isinstance(command, click.Command):
             raise TypeError(f"{part.target} is not a command")
         return command
