@@ -182,7 +182,8 @@ class Spool:
         """Encoded items of consecutive seqs from ``first``, at least one when there is any, about ``max_bytes``.
 
         A row that is missing or does not match its checksum is replaced by an event for good before it is returned:
-        the stream has no holes, and the aggregator is told instead of waiting for ever.
+        the stream has no holes, and the aggregator is told instead of waiting for ever. What is acknowledged may be
+        deleted by now: from there nothing is returned, and :meth:`first_held` tells where to go on.
         """
         while True:
             base, last = self._writer.committed.base, self._writer.committed.last
@@ -190,10 +191,18 @@ class Spool:
             if first < 1 or number > last:
                 return []
             rows, bad = await self.read(lambda c, n=number: _intact_rows(c, n, max_rows, max_bytes))  # type: ignore[misc]
-            if rows:
+            if rows or number <= self._writer.acknowledged:
                 return rows
             await self.write(lambda tx, n=number, b=bad: _mend(tx, n, b))  # type: ignore[misc]
             self._mended += 1
+
+    async def first_held(self, seq: int) -> int | None:
+        """The first seq from ``seq`` on whose row is still there; None without."""
+        base = self._writer.committed.base
+        found = await self.read(
+            lambda c: c.execute("SELECT min(number) FROM items WHERE number >= ?", (base + max(seq, 1),)).fetchone()
+        )
+        return None if found[0] is None else found[0] - base
 
     def acknowledge(self, seq: int) -> None:
         """Move the cursor forward to ``seq``; it is stored within seconds. ValueError beyond what was written."""
@@ -203,12 +212,32 @@ class Spool:
         self._writer.acknowledged = max(self._writer.acknowledged, number)
 
     async def rewind(self, seq: int) -> None:
-        """Move the cursor back to ``seq``: the aggregator has lost what came after it (restored from a backup)."""
+        """Move the cursor back to ``seq``: the aggregator has lost what came after it (restored from a backup).
 
-        def job(tx: Transaction) -> None:
-            tx.stream.cursor = min(tx.stream.cursor, tx.stream.base + max(seq, 0))
+        Where the rows behind ``seq`` were deleted long ago, what is still held goes on as a new stream: to stand in for
+        each of millions of rows with an event would fill the file. Interval maps are forgotten, and meters read again.
+        """
 
-        await self.write(job)
+        def job(tx: Transaction) -> bool:
+            stream = tx.stream
+            stream.cursor = min(stream.cursor, stream.base + max(seq, 0))
+            query = "SELECT min(number) FROM items WHERE number > ?"
+            oldest = tx.connection.execute(query, (stream.cursor,)).fetchone()[0]
+            end = stream.last if oldest is None else oldest - 1
+            gone = end - stream.cursor
+            if gone <= MEND_ROWS:
+                return False
+            event = tx.event("profile_lost", first_seq=seq + 1, last_seq=seq + gone, rows=gone, stream_kept=False)
+            log.error("rows lost, stream restarted", first_seq=seq + 1, last_seq=seq + gone)
+            stream.spool_id = os.urandom(len(stream.spool_id))
+            stream.base = stream.cursor = end
+            tx.full = None  # this event is worth the reserve
+            tx.append([event])
+            tx.connection.execute("DELETE FROM intervals")
+            return True
+
+        if await self.write(job):
+            self._mended += 1
 
     async def restart_stream(self, reason: str) -> None:
         """Go on under a new random name with what is not acknowledged, numbered from 1; leaves an event.

@@ -250,15 +250,25 @@ class Uplink:
                 await self._wait_for_work()
                 continue
             try:
-                items = await self.spool.batch(
-                    span[0], min(span[1] - span[0] + 1, self.settings.batch_rows), self.settings.batch_bytes
-                )
+                first, items = await self._rows(*span)
             except RetryError as error:
                 log.warning("spool not readable now", error=str(error))
                 await asyncio.sleep(SPOOL_RETRY_SECONDS)
                 continue
-            if items and not self._stream_changed():
-                await self._send_batch(client, span[0], items)
+            if self._stream_changed():
+                continue
+            if items:
+                await self._send_batch(client, first, items)
+            else:
+                self._window.postpone(time.monotonic())
+
+    async def _rows(self, first: int, last: int) -> tuple[int, list[bytes]]:
+        """Rows of a span and the seq of the first; a probe of what was deleted begins with the first row still held."""
+        rows, size = min(last - first + 1, self.settings.batch_rows), self.settings.batch_bytes
+        items = await self.spool.batch(first, rows, size)
+        if not items and (held := await self.spool.first_held(first)) is not None:
+            return held, await self.spool.batch(held, rows, size)
+        return first, items
 
     def _stream_changed(self) -> bool:
         return self._stream != self.spool.spool_id
@@ -340,7 +350,7 @@ class Uplink:
         elif verdict is Verdict.BACK:
             log.error("the aggregator went back", cursor=ack.seq, ours=self._window.cursor)
             await self.spool.rewind(ack.seq)
-            self._window.reset(ack.seq)
+            self._window.reset(self.spool.cursor)
             self._lost_rows = True
             self.touch()
         elif verdict is Verdict.BEYOND:

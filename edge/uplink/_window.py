@@ -91,9 +91,12 @@ class Window:
         return min(times, default=None)
 
     def sent(self, first: int, last: int, now: float) -> None:
-        """Rows ``first`` .. ``last``, the begin of what :meth:`next` named, are handed to the broker."""
-        if self._doubt is not None and first == self._doubt.first and self._probe_due(now):
-            self._probed_at = now
+        """Rows ``first`` .. ``last``, the begin of what :meth:`next` named, are handed to the broker.
+
+        A probe may begin later than named, where the first rows are held no more.
+        """
+        if self._probe_due(now):
+            self._probed_at = now  # whichever rows they are, the answer tells where the aggregator is
         rest = [Span(max(w.first, last + 1), w.last, w.at) if w.first == first else w for w in self._wants]
         self._wants = [want for want in rest if want.first <= want.last]
         if first == self._next:
@@ -103,6 +106,12 @@ class Window:
             self._out = deque(
                 Span(s.first, s.last, now) if first <= s.last and s.first <= last else s for s in self._out
             )
+
+    def postpone(self, now: float) -> None:
+        """There is no row to probe with: doubt goes on."""
+        if self._doubt is not None:
+            self._doubt = Span(self._doubt.first, self._doubt.last, now)
+            self._probed_at = None
 
     def on_cursor(self, seq: int, wants: Sequence[tuple[int, int]], last_seq: int, now: float) -> Verdict:
         """Take the aggregator's cursor; on BACK and BEYOND nothing is changed here, the caller resets."""

@@ -23,6 +23,7 @@ from edge.spool import (
     SpoolLockedError,
     SpoolSettings,
     Visit,
+    _spool,
 )
 from edge.spool.inspection import overview, stored_items
 from shared.wire import MAX_BATCH_BYTES, MeterEvent, ProfileBlock, Result, decode_item
@@ -143,6 +144,34 @@ async def test_the_cursor_moves_forward_and_is_stored(path: Path) -> None:
         assert spool.cursor == 2
     async with Spool(path, "gw1") as spool:
         assert spool.cursor == 2
+
+
+async def test_a_rewind_to_what_was_deleted_long_ago_begins_a_new_stream(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is still held is all there, behind one event that says what is not; nothing stands in for each lost row."""
+    monkeypatch.setattr(_spool, "MEND_ROWS", 10)
+    async with Spool(path, "gw1") as spool:
+        items = [event(n) for n in range(100)]
+        await spool.add(items)
+        await spool.intervals.put("m1", "held", [(0, 900)])
+        spool.acknowledge(90)
+        await spool.write(lambda tx: tx.connection.execute("DELETE FROM items WHERE number <= 60"))
+        assert await spool.batch(1, 10, 1 << 20) == [], "acknowledged: nobody misses it"
+        assert await spool.first_held(1) == 61
+        before = spool.spool_id
+        await spool.rewind(55)
+        assert (spool.spool_id, spool.cursor, spool.last_seq) == (before, 55, 100), "few are stood in for"
+        await spool.rewind(10)
+        assert spool.spool_id != before
+        assert (spool.cursor, spool.last_seq) == (0, 41)
+        rows = [decode_item(row) for row in await spool.batch(1, 1000, 1 << 20)]
+        assert rows[:-1] == items[60:]
+        assert isinstance(rows[-1], MeterEvent)
+        assert (rows[-1].kind, rows[-1].detail["rows"]) == ("profile_lost", 50)
+        assert await spool.intervals.get("m1") == {}
+        assert spool.losses == 1
+        assert await spool.first_held(42) is None
 
 
 async def test_grown_wakes(path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from edge.errors import ConfigError
-from edge.spool import Spool, _schema
+from edge.spool import Spool, _schema, _spool
 from edge.uplink import LinkState, Uplink, UplinkSettings
 from shared.wire import (
     Command,
@@ -228,6 +228,45 @@ async def test_the_aggregator_was_restored_from_a_backup(tmp_path: Path, broker:
         await until(lambda: complete(central, gw.spool), 20)
         assert central.rows == before
         await until(lambda: not gw.uplink.alarms, what="the end of the alarm")
+
+
+async def test_an_aggregator_begun_anew_gets_what_is_still_held(
+    tmp_path: Path, broker: Broker, quick_doubt: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It asks for rows that were delivered and deleted long ago: they do not hold up the others."""
+    monkeypatch.setattr(_spool, "MEND_ROWS", 10)
+    async with gateway(tmp_path, broker.port, batch_rows=10) as gw, Central(broker.port) as central:
+        await central.connected.wait()
+        await gw.spool.add([event(n) for n in range(100)])
+        await until(lambda: complete(central, gw.spool))
+        await gw.spool.write(lambda tx: tx.connection.execute("DELETE FROM items WHERE number <= 60"))
+        old = gw.spool.spool_id
+        central.forget(old, 0)
+        central.rows.clear()
+        await central.ack(old, 0)
+        await until(lambda: gw.spool.spool_id != old, 10, "the new stream")
+        await until(lambda: complete(central, gw.spool), 20)
+        held = [decode_item(central.rows[gw.spool.spool_id, seq]) for seq in range(1, gw.spool.last_seq + 1)]
+        assert held[:40] == [event(n) for n in range(60, 100)]
+        assert [item.kind for item in held[40:] if isinstance(item, MeterEvent)] == ["profile_lost"]
+
+
+async def test_a_probe_does_not_mourn_what_was_deleted(tmp_path: Path, broker: Broker, quick_doubt: None) -> None:
+    """An old retained cursor of rows that are gone since: the probe takes others, and nothing counts as lost."""
+    async with gateway(tmp_path, broker.port, batch_rows=10) as gw, Central(broker.port) as central:
+        await central.connected.wait()
+        await gw.spool.add([event(n) for n in range(100)])
+        await until(lambda: complete(central, gw.spool))
+        await gw.spool.write(lambda tx: tx.connection.execute("DELETE FROM items WHERE number <= 95"))
+        await central.ack(gw.spool.spool_id, 30)
+        await until(lambda: central.again == 5, what="the probe")
+        assert (gw.spool.cursor, gw.spool.last_seq, gw.spool.losses) == (100, 100, 0)
+        await gw.spool.write(lambda tx: tx.connection.execute("DELETE FROM items"))
+        await central.ack(gw.spool.spool_id, 30)
+        await asyncio.sleep(1.0)  # nothing to probe with, and nothing happens
+        await gw.spool.add([event(100)])
+        await until(lambda: complete(central, gw.spool))
+        assert (gw.spool.cursor, gw.spool.last_seq, gw.spool.losses) == (101, 101, 0)
 
 
 async def test_an_old_retained_cursor_is_not_believed(tmp_path: Path, broker: Broker, quick_doubt: None) -> None:
