@@ -1,5 +1,7 @@
 """The root command: parts that are not installed say so, those that are load."""
 
+from importlib.util import find_spec
+
 import pytest
 from click.testing import CliRunner
 
@@ -13,8 +15,7 @@ from metergate import cli
 def test_a_part_that_is_not_installed_is_named(
     monkeypatch: pytest.MonkeyPatch, part: str, absent: str, extra: str
 ) -> None:
-    there = cli.find_spec
-    monkeypatch.setattr(cli, "find_spec", lambda name: None if name == absent else there(name))
+    monkeypatch.setattr("metergate.cli.find_spec", lambda name: None if name == absent else find_spec(name))
     result = CliRunner().invoke(cli.main, [part, "--help"])
     assert result.exit_code == 1
     assert f"needs the module {absent!r}" in result.output
