@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from enum import Enum
 from importlib.metadata import PackageNotFoundError, version
@@ -90,16 +90,16 @@ class Gateway:
                 config=self.published_config,
                 on_command=commander.take,
             )
-            return await self._run_tasks(reader, commander)
+            return await self._run_tasks(reader, commander, await self.spool.commands.unfinished())
 
-    async def _run_tasks(self, reader: Reader, commander: Commander) -> Ending:
+    async def _run_tasks(self, reader: Reader, commander: Commander, interrupted: Sequence[str]) -> Ending:
         async with asyncio.TaskGroup() as group:
             tasks = [
                 group.create_task(self.uplink.run(), name="uplink"),
                 group.create_task(self._telemetry(), name="telemetry"),
                 group.create_task(self._sign_of_life(), name="sign of life"),
                 group.create_task(self._control(reader), name="local control"),
-                group.create_task(self._finish(commander), name="finish"),
+                group.create_task(self._finish(commander, interrupted), name="finish"),
             ]
             for name, line in self.fleet.lines.items():
                 units = self.fleet.on(name)
@@ -201,10 +201,10 @@ class Gateway:
             notify("WATCHDOG=1", f"STATUS={text}")
             await asyncio.sleep(interval)
 
-    async def _finish(self, commander: Commander) -> None:
+    async def _finish(self, commander: Commander, interrupted: Sequence[str]) -> None:
         """Bring to an end what an earlier life of the gateway began: interrupted commands, a configuration on trial."""
         marker = self._marker
-        await commander.finish_interrupted(marker.command if marker else "")
+        await commander.finish_interrupted(interrupted, marker.command if marker else "")
         if marker is None:
             return
         if marker.phase is Phase.ROLLED_BACK:

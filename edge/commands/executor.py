@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -59,10 +59,13 @@ class Commander:
         self._running[command.id] = task
         task.add_done_callback(lambda _: self._running.pop(command.id, None))
 
-    async def finish_interrupted(self, trial: str) -> None:
-        """Answer what a crash interrupted, except the command ``trial``, whose configuration is being tried."""
-        for command in await self.spool.commands.unfinished():
-            if command != trial and command not in self._running:
+    async def finish_interrupted(self, commands: Sequence[str], trial: str) -> None:
+        """Answer what a crash interrupted, except the command ``trial``, whose configuration is being tried.
+
+        ``commands`` were unfinished before any was taken in this life: one taken meanwhile is not among them.
+        """
+        for command in commands:
+            if command != trial:
                 text = "the gateway stopped while this was carried out; what was read until then is kept"
                 await self._answer(failure(command, self.wall(), "interrupted", text))
 

@@ -14,6 +14,8 @@ from edge.spool.settings import SpoolSettings
 DAY: Final = 86400
 #: Rows deleted with one commit, so that nobody waits long behind the deletion.
 CHUNK: Final = 500
+#: Commands taken up are remembered at least so long, whatever the retention: the broker may bring one again.
+COMMAND_DAYS: Final = 30
 
 
 def expire(tx: Transaction, settings: SpoolSettings) -> int:
@@ -28,7 +30,8 @@ def expire(tx: Transaction, settings: SpoolSettings) -> int:
     deleted = 0
     if row[0] is not None:
         deleted = tx.connection.execute("DELETE FROM items WHERE number <= ?", (row[0],)).rowcount
-    tx.connection.execute("DELETE FROM commands WHERE lived_at < ?", (horizon,))
+    forgotten = tx.lived - max(settings.retention_days, COMMAND_DAYS) * DAY
+    tx.connection.execute("DELETE FROM commands WHERE lived_at < ?", (forgotten,))
     tx.connection.execute(
         "DELETE FROM evidence WHERE id IN (SELECT id FROM evidence ORDER BY id LIMIT ?) AND lived_at < ?",
         (CHUNK, tx.lived - settings.evidence_days * DAY),

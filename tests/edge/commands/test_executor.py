@@ -205,7 +205,7 @@ async def test_close_bill_needs_all_three(bench: Bench, gateway: bool, meter: bo
 async def test_interrupted_commands_are_answered_at_the_next_start(bench: Bench) -> None:
     await bench.spool.commands.begin("old")
     await bench.spool.commands.begin("trial")
-    await bench.commander.finish_interrupted("trial")
+    await bench.commander.finish_interrupted(await bench.spool.commands.unfinished(), "trial")
     result = await bench.spool.commands.result("old")
     assert result is not None
     assert result.code == "interrupted"

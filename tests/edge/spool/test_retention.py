@@ -144,3 +144,15 @@ async def test_pressure_takes_the_oldest_acknowledged_profile_only(path: Path, f
         alarm = (await events_of(spool, "spool_pressure"))[0]
         assert alarm.detail["dropped"] == {"profile": CHUNK}
     assert held(path)["event"] >= 51
+
+
+async def test_commands_are_remembered_without_retention(path: Path, fake: FakeClock) -> None:
+    """A command that the broker brings once more after some days is still known."""
+    async with Spool(path, "gw1", SpoolSettings(retention_days=0, free_bytes=0), clock=fake.clock) as spool:
+        assert await spool.commands.begin("c1")
+        fake.pass_time(8 * DAY)
+        await nudge(spool)
+        assert not await spool.commands.begin("c1")
+        fake.pass_time(31 * DAY)
+        await nudge(spool)
+        assert await spool.commands.begin("c1")
