@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, select
+import msgspec
+from sqlalchemy import case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from central.fleet.models import GatewayHealth
+from central.fleet.models import FleetCommand, GatewayHealth
 from central.ingest.models import Rejected, Stream, StreamPart
 from central.metering.models import Event, ProfileDay, ProfileVersion, RegisterSet, Snapshot
+from central.metering.registers import encode_values
 from central.registry.models import Gateway, Meter
 from central.store.engine import Database
 from edge.simulators.load import LoadReplay
@@ -18,7 +20,16 @@ from edge.spool import inspection
 from ext.profile import unpack
 from shared.quality import Quality
 from shared.quantities import Quantity
-from shared.wire import GatewayTelemetry, InstantSnapshot, Item, MeterEvent, ProfileBlock, RegisterReading
+from shared.wire import (
+    GatewayTelemetry,
+    InstantSnapshot,
+    Item,
+    MeterEvent,
+    ProfileBlock,
+    RegisterReading,
+    Result,
+    encode,
+)
 
 #: Profile channels of a simulated meter, in the order of the curve's columns.
 CHANNELS = (Quantity(1, 29), Quantity(5, 29), Quantity(8, 29))
@@ -99,11 +110,15 @@ def _key(item: Item | None, meters: dict[str, int], gateway: int) -> tuple[objec
         case InstantSnapshot():
             return ("snapshot", meters[item.meter], item.at)
         case RegisterReading():
-            return ("registers", meters[item.meter], item.at, item.period)
+            return ("registers", meters[item.meter], item.at, item.period, encode_values(item.values))
         case MeterEvent():
-            return ("event", meters.get(item.meter), item.at, item.kind)
+            own = None if item.meter in meters else gateway
+            detail = msgspec.json.encode(item.detail, order="sorted").decode()
+            return ("event", meters.get(item.meter), own, item.at, item.kind, detail)
         case GatewayTelemetry():
-            return ("telemetry", gateway, item.at)
+            return ("telemetry", gateway, item.at, encode(item))
+        case Result():
+            return ("result", gateway, encode(item))
         case ProfileBlock():
             return ("profile",)
     raise AssertionError(f"a spool row that nobody expected: {item}")
@@ -111,11 +126,13 @@ def _key(item: Item | None, meters: dict[str, int], gateway: int) -> tuple[objec
 
 async def _stored(session: AsyncSession) -> Counter[tuple[object, ...]]:
     there: Counter[tuple[object, ...]] = Counter()
+    own: Any = case((Event.meter_id.is_(None), Event.gateway_id))
     for name, columns in {
         "snapshot": (Snapshot.meter_id, Snapshot.at),
-        "registers": (RegisterSet.meter_id, RegisterSet.at, RegisterSet.period),
-        "event": (Event.meter_id, Event.at, Event.kind),
-        "telemetry": (GatewayHealth.gateway_id, GatewayHealth.at),
+        "registers": (RegisterSet.meter_id, RegisterSet.at, RegisterSet.period, RegisterSet.data),
+        "event": (Event.meter_id, own, Event.at, Event.kind, Event.detail),
+        "telemetry": (GatewayHealth.gateway_id, GatewayHealth.at, GatewayHealth.data),
+        "result": (FleetCommand.gateway_id, FleetCommand.result),
     }.items():
         query: Any = select(*columns)
         there.update((name, *row) for row in await session.execute(query))

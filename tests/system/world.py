@@ -56,6 +56,7 @@ class GatewayUnderTest:
             f'[uplink]\nhost = "127.0.0.1"\nport = {self.uplink.port}\ntls = false',
             "keepalive_seconds = 5\nreconnect_max_seconds = 2.0\nack_seconds = 2.0",
             f'[spool]\npath = "{self.spool}"',
+            "[permissions]\nclose_bill = true",
             "[schedule]\nprofile = 20\nregisters = 7\ninstantaneous = 2\nevents = 15\nclock = 30\nbackfill_days = 89",
         ]
         for found in map(json.loads, lines):
@@ -68,6 +69,7 @@ class GatewayUnderTest:
                 kind, address = "tcp", f"127.0.0.1:{link.port}"
             parts.append(f'[[lines]]\nname = "l-{serial}"\nkind = "{kind}"\naddress = "{address}"')
             parts.append(f'[[meters]]\nid = "{serial}"\nserial = "{serial}"\nline = "l-{serial}"')
+            parts.append("[meters.settings]\npermit_close_bill = true")
         self.config.write_text("\n".join(parts) + "\n")
 
     def start(self) -> None:
@@ -114,6 +116,7 @@ class World:
             "METERGATE_TENANT": TENANT,
             "METERGATE_DATABASE_URL": url,
             "METERGATE_BROKER_PORT": str(broker.port),
+            "METERGATE_INGEST_RESEND_SECONDS": "1",  # a command without answer
             **({"METERGATE_INGEST_SHARE": "ingest"} if workers > 1 else {}),
         }
 
