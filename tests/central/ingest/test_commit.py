@@ -3,9 +3,12 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import event, func, select, text
+from sqlalchemy.exc import DBAPIError
 
 from central.fleet.models import GatewayHealth, ModuleHealth
 from central.fleet.service import enqueue, get_command
@@ -18,9 +21,11 @@ from central.metering.models import Event, ProfileDay, ProfileVersion, RegisterS
 from central.metering.store import cut_anew
 from central.registry.models import Gateway, Meter
 from central.registry.service import get_meter
-from central.store.engine import Database
+from central.store.engine import Database, open_url
 from central.store.faults import is_passing
+from central.store.migrate import migrate
 from shared.ids import Topic
+from shared.quality import Quality
 from shared.quantities import Quantity
 from shared.wire import (
     FOREIGN_STREAM,
@@ -127,6 +132,8 @@ async def test_cursor_waits_for_a_gap_and_asks(database: Database) -> None:
     (ack,) = await committer.commit([delivery(items[2:7], 3)])
     assert (ack.cursor.seq, ack.gap) == (9, False)
     assert committer.totals.duplicates == 2
+    (ack,) = await committer.commit([delivery(items[:2], 1)])
+    assert (ack.cursor.seq, ack.gap) == (9, False), "a second delivery is answered: the first answer may be lost"
     assert await cursor(database) == (9, 0)
 
 
@@ -270,3 +277,60 @@ async def test_a_correction_after_a_change_of_zone_is_taken(database: Database) 
         view = await get_meter(session, await tenant_id(session), "m1")
         series = await service.profile(session, view, Quantity(1, 29), midday, midday + 1800)
         assert series.values.tolist() == [1, 4]
+
+
+async def test_a_full_disk_holds_rows_up(tmp_path: Path) -> None:
+    """What did not fit is neither acknowledged nor rejected, and is taken when there is room."""
+    database = open_url(f"sqlite+aiosqlite:///{tmp_path / 'central.sqlite'}")
+    await migrate(database)
+    await enter_tenant(database)
+    committer = Committer(database)
+    noise = random.Random(1)
+    items: list[Item] = [
+        block(f"m{n % 3}", MIDNIGHT + 900 * 96 * (n // 3), [noise.randrange(1 << 40) for _ in range(96)])
+        for n in range(300)
+    ]
+    pages = 0
+
+    def limit(connection: Any, _record: Any) -> None:
+        if pages:
+            connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    event.listen(database.engine.sync_engine, "connect", limit)
+    async with database.read() as session:
+        pages = (await session.scalar(text("PRAGMA page_count")) or 0) + 20
+    await database.engine.dispose()
+    taken, refusal = 0, None
+    while refusal is None and taken < 300:
+        try:
+            await committer.commit([delivery(items[taken : taken + 10], taken + 1)])
+            taken += 10
+        except DBAPIError as error:
+            refusal = error
+    assert refusal is not None, "there was room for everything: this shows nothing"
+    assert "full" in str(refusal)
+    assert is_passing(refusal)
+    assert await cursor(database) == (taken, 0)
+    pages = 0
+    await database.engine.dispose()
+    await committer.commit([delivery(items[taken:], taken + 1)])
+    assert await cursor(database) == (300, 0)
+    async with database.read() as session:
+        assert await session.scalar(select(func.count()).select_from(ProfileDay)) == 300
+        assert await session.scalar(select(func.count()).select_from(Rejected)) == 0
+    await database.close()
+
+
+async def test_a_doubtful_interval_read_again_becomes_billable(database: Database) -> None:
+    """Registers agree at last: the same value without the mark replaces the marked one, and is no correction."""
+    await enter_tenant(database)
+    committer = Committer(database)
+    doubtful = block("m1", MIDNIGHT, [5, 6], flags=int(Quality.UNRECONCILED))
+    await committer.commit([delivery([doubtful])])
+    await committer.commit([delivery([block("m1", MIDNIGHT, [5, 6])], 2), delivery([doubtful], 3)])
+    async with database.read() as session:
+        view = await get_meter(session, await tenant_id(session), "m1")
+        series = await service.profile(session, view, Quantity(1, 29), MIDNIGHT, MIDNIGHT + 1800)
+        assert (series.values.tolist(), series.flags.tolist()) == ([5, 6], [0, 0])
+        assert (await session.scalars(select(ProfileDay.total))).all() == [11]
+        assert await session.scalar(select(func.count()).select_from(ProfileVersion)) == 0
