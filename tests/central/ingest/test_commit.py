@@ -24,6 +24,7 @@ from central.registry.service import get_meter
 from central.store.engine import Database, open_url
 from central.store.faults import is_passing
 from central.store.migrate import migrate
+from ext.profile import unpack
 from shared.ids import Topic
 from shared.quality import Quality
 from shared.quantities import Quantity
@@ -135,6 +136,21 @@ async def test_cursor_waits_for_a_gap_and_asks(database: Database) -> None:
     (ack,) = await committer.commit([delivery(items[:2], 1)])
     assert (ack.cursor.seq, ack.gap) == (9, False), "a second delivery is answered: the first answer may be lost"
     assert await cursor(database) == (9, 0)
+
+
+async def test_a_reading_overtaken_on_its_way_corrects_nothing(database: Database) -> None:
+    """Rows 1 and 2 contradict each other and arrive in the other order: row 2 was read later and stands, 1 is kept."""
+    await enter_tenant(database)
+    committer = Committer(database)
+    await committer.commit([delivery([block("m1", MIDNIGHT, [5])], 2)])
+    await committer.commit([delivery([block("m1", MIDNIGHT, [9])], 1)])
+    async with database.read() as session:
+        view = await get_meter(session, await tenant_id(session), "m1")
+        series = await service.profile(session, view, Quantity(1, 29), MIDNIGHT, MIDNIGHT + 900)
+        assert series.values.tolist() == [5]
+        (beaten,) = (await session.scalars(select(ProfileVersion))).all()
+        assert unpack(beaten.data)[0][0] == 9
+        assert "arrived after" in beaten.reason
 
 
 async def test_bad_items_are_set_apart(database: Database) -> None:

@@ -129,6 +129,17 @@ async def test_a_command_is_begun_once_and_its_result_closes_it(path: Path) -> N
         assert not await spool.commands.begin("c1")
 
 
+async def test_each_commit_is_on_the_disk(path: Path) -> None:
+    """A row counts as taken after its commit: so each commit waits for the disk (2 is FULL)."""
+    async with Spool(path, "gw1") as spool:
+        modes = await spool.write(
+            lambda tx: [
+                tx.connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("synchronous", "journal_mode")
+            ]
+        )
+        assert modes == [2, "wal"]
+
+
 async def test_the_cursor_moves_forward_and_is_stored(path: Path) -> None:
     async with Spool(path, "gw1") as spool:
         await spool.add([event(n) for n in range(10)])
