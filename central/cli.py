@@ -48,6 +48,7 @@ def serve(settings: Settings) -> None:
 
     _with_database(settings, require_current, open_database)
     web = settings.web
+    structlog.get_logger("metergate.web").info("pages and API", address=f"http://{web.host}:{web.port}/")
     uvicorn.run(create_app(settings), host=web.host, port=web.port, log_config=None, server_header=False, loop="uvloop")
 
 
