@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from edge.drivers.abnt import commands, timing
-from edge.drivers.abnt.frames import Answer, Command, Damaged, Heard, Signal, Variant, next_from_meter
+from edge.drivers.abnt.frames import Answer, Command, Damaged, Heard, Junk, Signal, Variant, next_from_meter
 from edge.drivers.abnt.layout import ProfileWords, Refusal
-from edge.drivers.abnt.states import LISTENING, RECEIVING, Action, Event, State, step
+from edge.drivers.abnt.states import LISTENING, RECEIVING, TABLE, Action, Event, State, step
 from edge.drivers.abnt.trace import Statistics, Trace
 from edge.errors import (
     BusyError,
@@ -61,9 +61,12 @@ class _Exchange:
     sent: int = 0  # transmissions of the command since something was answered
     naks_in: int = 0
     naks_out: int = 0
-    acks: int = 0  # repeats of one ACK
+    acks: int = 0  # repeats of one ACK or NAK
     waits: int = 0
+    restarts: int = 0
     junk: int = 0
+    burst: int = 0  # junk without a pause
+    burst_at: float = float("-inf")  # its last octet
     alos: int = 0
     answers: list[Answer] = field(default_factory=list)
     arrived: Answer | None = None  # good block on its way through the table
@@ -187,13 +190,38 @@ class Session:
             return self._judge(run, message)
         if isinstance(message, Damaged) or run.state in RECEIVING:
             return Event.DAMAGED  # a block that turns out not to be one is damaged too
+        if run.state in LISTENING and self._in_burst(run, message):
+            # signals come alone: these octets are the rest of a block whose first one was damaged. An ACK for the ENQ
+            # after it would be taken for the ACK of that very block
+            return Event.DAMAGED if run.burst == timing.MIN_BURST else Event.JUNK
         if isinstance(message, Heard):
             if message.signal is Signal.ENQ and self.link.variant is Variant.DIRECTIONAL:
                 self.link.complemented = message.complemented
             if message.signal is Signal.ENQ and run.state is State.SENT:
                 self.link.blind = False  # there is ENQ on this link after all
-            return _EVENTS[message.signal]
+            return self._meant(run, message.signal)
         return Event.JUNK
+
+    def _in_burst(self, run: _Exchange, message: Heard | Junk) -> bool:
+        """Say whether an octet belongs to a run of octets that mean nothing, and count it there."""
+        now = time.monotonic()
+        if now - run.burst_at > self.link.link_timing.quiet:
+            run.burst = 0
+        if isinstance(message, Heard) and not run.burst:
+            return False
+        run.burst += 1
+        run.burst_at = now
+        return True
+
+    def _meant(self, run: _Exchange, signal: Signal) -> Event:
+        fallen = (
+            signal is Signal.ENQ
+            and Event.FALLEN in TABLE[run.state]
+            and run.acks >= timing.MAX_ENQS
+            and run.restarts < timing.MAX_RESTARTS
+            and not run.write  # what it has done is unknown: never a second time
+        )
+        return Event.FALLEN if fallen else _EVENTS[signal]
 
     async def _fill(self, timeout: float) -> bool:
         octets = await self._claim.transport.read(_READ_LIMIT, timeout)
@@ -247,6 +275,7 @@ class Session:
                 raise NoiseError(f"{what} reached the meter damaged {run.naks_in} times; check line, probe and variant")
         elif event in (Event.DAMAGED, Event.GAP):
             run.naks_out += 1
+            run.acks = run.burst = 0  # the meter is with us
             counted.naks += 1
             if run.naks_out >= timing.MAX_NAKS:
                 raise NoiseError(f"{what} was answered damaged {run.naks_out} times; check line, probe and variant")
@@ -277,6 +306,10 @@ class Session:
     # -- sending -----------------------------------------------------------------------------------------------------
 
     async def _act(self, run: _Exchange, event: Event, action: Action) -> None:
+        if event is Event.FALLEN:
+            run.restarts += 1
+            run.answers.clear()
+            run.new_block()
         if action is Action.COMMAND:
             self.link.blind = event is Event.BLIND or (self.link.blind and event is Event.NAK)
             await self._send_command(run)
@@ -303,7 +336,7 @@ class Session:
             if run.state is State.NEXT and self._claim.must_yield:
                 # the block is not acknowledged: the meter falls back to ENQ by itself and nothing more comes from it
                 raise PreemptedError(f"meter {self._name}: reading stopped after block {len(run.answers)}")
-        elif event is not Event.REPEATED and not self._worth_repeating(run, event):
+        elif not self._worth_repeating(run, event):
             return
         await self._signal(Signal.ACK)
         if run.state is State.IDLE:
@@ -325,7 +358,10 @@ class Session:
 
     def _worth_repeating(self, run: _Exchange, event: Event) -> bool:
         """Say whether a signal should go out again; one that may still be on its way is not doubled."""
-        if event is not Event.SILENCE and time.monotonic() - self._last_signal < self.link.link_timing.again:
+        if (
+            event not in (Event.SILENCE, Event.REPEATED)
+            and time.monotonic() - self._last_signal < self.link.link_timing.again
+        ):
             return False
         run.acks += 1
         if run.acks >= timing.MAX_TRANSMISSIONS:

@@ -2,8 +2,9 @@
 
 An exchange begins in UNSYNC and ends in IDLE. The table says what to send; counting limits is the session's part, and
 so is giving up: silence in UNSYNC and in the HOLD states ends the exchange, so it is not listed there.
-ENQ means three things: "go ahead" (UNSYNC, HOLD), "left over from before the command" (SENT), and "your signal did not
-reach me" once the meter has answered (REPEAT, NEXT, NEXT_REPEAT).
+ENQ means four things: "go ahead" (UNSYNC, HOLD), "left over from before the command" (SENT), "your signal did not reach
+me" once the meter has answered (REPEAT, NEXT, NEXT_REPEAT), and there, when it goes on whatever we send, "I have given
+up": the meter is idle again and has to be asked anew (FALLEN).
 """
 
 from enum import Enum, auto
@@ -32,11 +33,12 @@ class Event(Enum):
     MORE = auto()  # good block, others follow
     LAST = auto()  # good block, the only or last one
     REPEATED = auto()  # good block, already had: the ACK was lost
-    DAMAGED = auto()  # CRC wrong
+    DAMAGED = auto()  # CRC wrong, or a burst that does not even begin like a block
     GAP = auto()  # silence inside a block
     SILENCE = auto()  # nothing for as long as the state allows
     BLIND = auto()  # no ENQ on this link: send without
     UNHEARD = auto()  # directional: nothing yet, call the meter again
+    FALLEN = auto()  # ENQ again and again where our signal should have brought a block
 
 
 class Action(Enum):
@@ -71,6 +73,7 @@ TABLE: Final[dict[State, dict[Event, Step]]] = {
         Event.NAK: Step(State.SENT, Action.COMMAND),
         Event.WAIT: Step(State.HOLD, Action.NOTHING),
         Event.START: Step(State.RECEIVING, Action.NOTHING),
+        Event.DAMAGED: Step(State.REPEAT, Action.NAK),
         Event.SILENCE: Step(State.UNSYNC, Action.NOTHING),
         **_same(State.SENT, Event.ENQ, Event.JUNK),
     },
@@ -78,6 +81,7 @@ TABLE: Final[dict[State, dict[Event, Step]]] = {
         Event.ENQ: Step(State.SENT, Action.COMMAND),
         Event.BLIND: Step(State.SENT, Action.COMMAND),
         Event.START: Step(State.RECEIVING, Action.NOTHING),
+        Event.DAMAGED: Step(State.REPEAT, Action.NAK),
         **_same(State.HOLD, Event.WAIT, Event.NAK, Event.JUNK),
     },
     State.RECEIVING: {
@@ -89,6 +93,8 @@ TABLE: Final[dict[State, dict[Event, Step]]] = {
     State.REPEAT: {
         Event.ENQ: Step(State.REPEAT, Action.NAK),
         Event.NAK: Step(State.REPEAT, Action.NAK),
+        Event.DAMAGED: Step(State.REPEAT, Action.NAK),
+        Event.FALLEN: Step(State.SENT, Action.COMMAND),
         Event.START: Step(State.RECEIVING, Action.NOTHING),
         Event.SILENCE: Step(State.UNSYNC, Action.NOTHING),
         **_same(State.REPEAT, Event.WAIT, Event.JUNK),
@@ -99,12 +105,15 @@ TABLE: Final[dict[State, dict[Event, Step]]] = {
         Event.SILENCE: Step(State.NEXT, Action.ACK),
         Event.WAIT: Step(State.NEXT_HOLD, Action.NOTHING),
         Event.START: Step(State.NEXT_RECEIVING, Action.NOTHING),
+        Event.DAMAGED: Step(State.NEXT_REPEAT, Action.NAK),
+        Event.FALLEN: Step(State.SENT, Action.COMMAND),
         **_same(State.NEXT, Event.JUNK),
     },
     State.NEXT_HOLD: {
         Event.ENQ: Step(State.NEXT, Action.ACK),
         Event.BLIND: Step(State.NEXT, Action.ACK),
         Event.START: Step(State.NEXT_RECEIVING, Action.NOTHING),
+        Event.DAMAGED: Step(State.NEXT_REPEAT, Action.NAK),
         **_same(State.NEXT_HOLD, Event.WAIT, Event.NAK, Event.JUNK),
     },
     State.NEXT_RECEIVING: {
@@ -118,6 +127,8 @@ TABLE: Final[dict[State, dict[Event, Step]]] = {
         Event.ENQ: Step(State.NEXT_REPEAT, Action.NAK),
         Event.NAK: Step(State.NEXT_REPEAT, Action.NAK),
         Event.SILENCE: Step(State.NEXT_REPEAT, Action.NAK),
+        Event.DAMAGED: Step(State.NEXT_REPEAT, Action.NAK),
+        Event.FALLEN: Step(State.SENT, Action.COMMAND),
         Event.START: Step(State.NEXT_RECEIVING, Action.NOTHING),
         **_same(State.NEXT_REPEAT, Event.WAIT, Event.JUNK),
     },

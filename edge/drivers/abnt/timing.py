@@ -15,6 +15,9 @@ MAX_TRANSMISSIONS: Final = 7  # of one command without answer, and of one acknow
 MAX_NAKS: Final = 7  # for one block, either direction
 MAX_WAITS: Final = 12  # for one block
 MAX_ALOS: Final = 5  # calls of a directional meter
+MAX_ENQS: Final = 3  # answered by a signal in vain: the meter does not wait for it, it is idle (own choice)
+MAX_RESTARTS: Final = 2  # of one exchange with such a meter
+MIN_BURST: Final = 8  # octets that mean nothing without a pause: a block whose first octet was damaged
 MAX_JUNK: Final = 4096  # octets that mean nothing, in one exchange: a line that babbles is not a meter
 
 #: Longest single wait: how soon a higher class of the line is noticed.

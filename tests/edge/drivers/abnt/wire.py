@@ -83,8 +83,9 @@ class FakeClaim:
 class TinyMeter:
     """Answers a command code with sealed blocks, as the scripts say.
 
-    ``on_command`` is consumed one word per command: answer, nak, wait, silent, damage, half, gap, junk.
-    ``on_ack`` one per ACK: hear, drop, repeat, wait. Empty scripts mean answer and hear.
+    ``on_command`` is consumed one word per command: answer, nak, wait, silent, damage, half, gap, junk, mangle (no
+    octet of the block is what it was), forget (half a block, then idle). ``on_ack`` one per ACK: hear, drop, repeat,
+    wait, mangle (of the next block), forget. Empty scripts mean answer and hear.
     """
 
     wire: Wire
@@ -153,8 +154,15 @@ class TinyMeter:
             self.wire.deliver(WAIT)
             self._mute(0.03)
             return
+        if word == "forget":
+            self._pending = []
+            return
         self._pending = self._pending[1:]
-        self._send_pending()
+        if word == "mangle" and self._pending:
+            self._mute(0.03)
+            self.wire.deliver(mangled(self._pending[0]))
+        else:
+            self._send_pending()
 
     def _command(self, command: bytes) -> None:
         word = self.on_command.popleft() if self.on_command else "answer"
@@ -174,6 +182,11 @@ class TinyMeter:
                 self.wire.deliver(first[:100] + bytes((first[100] ^ 0x40,)) + first[101:])
             elif word == "half":
                 self.wire.deliver(first[:129])
+            elif word == "mangle":
+                self.wire.deliver(mangled(first))
+            elif word == "forget":
+                self._pending = []
+                self.wire.deliver(first[:129])
             elif word == "gap":
                 self.wire.deliver(first[:50])
                 asyncio.get_running_loop().call_later(0.2, self.wire.deliver, first[50:])
@@ -182,6 +195,11 @@ class TinyMeter:
                 self.wire.deliver(ENQ + b"\x00\x7e\x05\x05" + first)
             else:
                 self.wire.deliver(first)
+
+
+def mangled(octets: bytes) -> bytes:
+    """As many octets, none of them a signal or the beginning of an answer, then what looks like signals."""
+    return b"\x7e" * (len(octets) - 3) + WAIT + ENQ + NAK
 
 
 def lossy(seed: int, probability: float) -> Callable[[], bool]:
