@@ -37,10 +37,20 @@ def test_a_block_over_three_days_is_cut_at_local_midnights() -> None:
     assert [list(part.values[:2]) for part in parts] == [[0, 1], [2, 3], [98, 99]]
 
 
-@pytest.mark.parametrize(("start", "count"), [(1_772_946_000, 92), (1_793_505_600, 100)])
-def test_days_of_the_clock_change(start: int, count: int) -> None:
-    """New York, 2026-03-08 has 23 hours, 2026-11-01 has 25 (tz database)."""
-    parts = cut(block("m", start, [7] * (count + 1)), NEW_YORK)
+@pytest.mark.parametrize(
+    ("start", "count", "zone"),
+    [
+        (1_772_946_000, 92, NEW_YORK),  # 2026-03-08 has 23 hours
+        (1_793_505_600, 100, NEW_YORK),  # 2026-11-01 has 25
+        (1_518_832_800, 100, ZONE),  # 2018-02-17, its last hour comes twice
+        (1_541_300_400, 92, ZONE),  # 2018-11-04, which has no midnight
+        (1_743_289_200, 92, "Europe/Berlin"),  # 2025-03-30
+        (1_761_429_600, 100, "Europe/Berlin"),  # 2025-10-26
+    ],
+)
+def test_days_of_the_clock_change(start: int, count: int, zone: str) -> None:
+    """Days of 23 and 25 hours, by the tz database."""
+    parts = cut(block("m", start, [7] * (count + 1)), zone)
     assert [(part.count, part.at, len(part.values)) for part in parts] == [(count, 0, count), (96, 0, 1)]
 
 
