@@ -65,7 +65,7 @@ class Blocks:
             if outcome.corrected:
                 versions.append(_version(key, before, now, source, "a later delivery differs"))
                 day.version += 1
-            elif late and contradicts(day, each):
+            if late and contradicts(day, each):
                 beaten = Day.empty(each)
                 merge(beaten, each)
                 beaten.version = day.version

@@ -153,6 +153,21 @@ async def test_a_reading_overtaken_on_its_way_corrects_nothing(database: Databas
         assert "arrived after" in beaten.reason
 
 
+async def test_an_overtaken_block_that_corrects_in_part_is_kept_where_it_does_not(database: Database) -> None:
+    """A late block replaces an estimate, and contradicts a measured value beside it: both losers are kept."""
+    await enter_tenant(database)
+    committer = Committer(database)
+    estimate = block("m1", MIDNIGHT, [1], flags=int(Quality.ESTIMATED))
+    await committer.commit([delivery([estimate, block("m1", MIDNIGHT + 900, [5])], 2)])
+    await committer.commit([delivery([block("m1", MIDNIGHT, [2, 9])], 1)])
+    async with database.read() as session:
+        view = await get_meter(session, await tenant_id(session), "m1")
+        series = await service.profile(session, view, Quantity(1, 29), MIDNIGHT, MIDNIGHT + 1800)
+        assert series.values.tolist() == [2, 5]
+        kept = (await session.scalars(select(ProfileVersion).order_by(ProfileVersion.version))).all()
+        assert [list(unpack(version.data)[0][:2]) for version in kept] == [[1, 5], [2, 9]]
+
+
 async def test_bad_items_are_set_apart(database: Database) -> None:
     """Items that cannot be decoded, read back or written go to ``rejected`` whole; all others are stored."""
     await enter_tenant(database)
