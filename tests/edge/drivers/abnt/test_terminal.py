@@ -121,11 +121,11 @@ async def test_terminal_that_vanishes_in_the_middle_of_a_block() -> None:
     await port.start()
     try:
         plan.arm(FaultKind.GAP, 60.0)  # half a block, then nothing
-        with pytest.raises(LinkError, match=port.path):
-            async with claimed(terminal(port.path)) as claim:
-                task = asyncio.create_task(reader(bench, "usb").read_registers(claim))
-                await until(lambda: bool(plan.fired), 5, "the first half of a block")
-                await port.stop()
+        async with claimed(terminal(port.path)) as claim:
+            task = asyncio.create_task(reader(bench, "usb").read_registers(claim))
+            await until(lambda: bool(plan.fired), 5, "the first half of a block")
+            await port.stop()
+            with pytest.raises(LinkError, match=port.path):
                 await task
     finally:
         await port.stop()
