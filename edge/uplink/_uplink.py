@@ -97,17 +97,19 @@ class Uplink:
 
     @property
     def alarms(self) -> list[str]:
-        """What an operator should know of the uplink, in words; empty while all is well."""
+        """What an operator should know of the uplink, each ``code: words``; empty while all is well."""
         told = []
         if self.link.state == LinkState.REFUSED:
             told.append(
-                f"broker {self._address} refuses this gateway: {self.link.error}; "
+                f"uplink_refused: broker {self._address} refuses this gateway: {self.link.error}; "
                 "check uplink.username, password, certificate and the broker's access rules"
             )
         elif self.link.state is not LinkState.CONNECTED and self.link.failures > 2:
-            told.append(f"broker {self._address} out of reach ({self.link.failures} tries): {self.link.error}")
+            told.append(
+                f"uplink_unreachable: broker {self._address} out of reach ({self.link.failures} tries): {self.link.error}"
+            )
         if self._lost_rows:
-            told.append("the aggregator went back to an earlier state; rows are sent again")
+            told.append("uplink_rewound: the aggregator went back to an earlier state; rows are sent again")
         return told
 
     def touch(self) -> None:
@@ -158,7 +160,10 @@ class Uplink:
         began: float | None = None
         delay = 0.0
         try:
+            asked = _cancellations()
             async with self._client() as client:
+                if _cancellations() > asked:  # one that met the broker's answer: Python 3.11's wait_for loses it
+                    raise asyncio.CancelledError
                 await self._subscribe(client)
                 began = time.monotonic()
                 self.counters.connects += 1
@@ -372,6 +377,12 @@ class Uplink:
             await self.spool.restart_stream(reason)
         except RetryError as error:
             log.error("stream not restarted, tried again with the next cursor", error=str(error))
+
+
+def _cancellations() -> int:
+    """How often this task was asked to end. A task group in it may leave its own asking behind, so only more counts."""
+    task = asyncio.current_task()
+    return task.cancelling() if task is not None else 0
 
 
 def _drop(client: aiomqtt.Client) -> None:
