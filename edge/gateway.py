@@ -144,17 +144,17 @@ class Gateway:
         )
 
     def alarms(self) -> list[str]:
-        """What an operator should know of the gateway, in words."""
+        """What an operator should know of the gateway: ``code: words``; codes stay, words may change."""
         found = list(self.uplink.alarms)
         if self.spool.level is Level.FULL:
             found.append(
-                f"the spool {self.config.spool.path} is full: readings pause and stay in the meters; restore the "
-                "connection to the broker, free space on the disk, or raise spool.limit_bytes"
+                f"spool_full: the spool {self.config.spool.path} is full: readings pause and stay in the meters; "
+                "restore the connection to the broker, free space on the disk, or raise spool.limit_bytes"
             )
         elif self.spool.level is Level.PRESSURE:
-            found.append("the spool is near its limit: acknowledged rows are dropped before their time")
+            found.append("spool_pressure: the spool is near its limit: acknowledged rows are dropped before their time")
         if self._marker is not None and self._marker.phase is Phase.TRIAL:
-            found.append("a new configuration is on trial until the broker is reached")
+            found.append("config_trial: a new configuration is on trial until the broker is reached")
         return found
 
     def published_config(self) -> GatewayConfig:

@@ -106,7 +106,8 @@ class Uplink:
             )
         elif self.link.state is not LinkState.CONNECTED and self.link.failures > 2:
             told.append(
-                f"uplink_unreachable: broker {self._address} out of reach ({self.link.failures} tries): {self.link.error}"
+                f"uplink_unreachable: broker {self._address} out of reach ({self.link.failures} tries): "
+                f"{self.link.error}"
             )
         if self._lost_rows:
             told.append("uplink_rewound: the aggregator went back to an earlier state; rows are sent again")
