@@ -92,7 +92,7 @@ def relations(config: Config) -> list[Problem]:
     ]
     try:
         ZoneInfo(config.zone)
-    except (OSError, ValueError):
+    except (OSError, ValueError, KeyError):  # a folder's name, a path, a name that nobody knows
         problems.append(Problem("zone", f"{config.zone!r} is not a time zone; one is 'America/Sao_Paulo'"))
     for number, line in enumerate(config.lines):
         if isinstance(line, TcpLine) and not 1 <= line.host_port[1] <= 65535:

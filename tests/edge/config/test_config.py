@@ -117,6 +117,7 @@ def test_hash_names_the_text() -> None:
         ('kind = "tcp"', 'kind = "udp"', "lines[0].kind (a)", "invalid value 'udp'"),
         ('gateway = "gw1"', 'gateway = "gw/1"', "line 2, gateway", "matching regex"),
         ('gateway = "gw1"', 'gateway = "gw1"\nzone = "Brazil"', "line 3, zone", "'Brazil' is not a time zone"),
+        ('gateway = "gw1"', 'gateway = "gw1"\nzone = "Mars"', "line 3, zone", "'Mars' is not a time zone"),
         ('password = "s3cret"', 'cert_file = "/c"', "line 4, uplink", "only useful together"),
         ('password = "s3cret"', 'tls = false\nca_file = "/c"', "uplink.tls", "certificates are given"),
         ('password = "s3cret"', 'password = "a"\npassword_file = "/p"', "uplink", "keep one"),
