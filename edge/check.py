@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from edge.config import Config, Meter, driver_settings
 from edge.drivers import open_driver
-from edge.errors import EdgeError
+from edge.errors import ConfigError, EdgeError
 from edge.gateway import with_password
 from edge.lines.contract import LineClass
 from edge.lines.factory import build_line
 from edge.lines.line import ManagedLine
+from edge.uplink import probe
 
 #: One meter gets so long: a silent one must not hide the others.
 METER_TIMEOUT = 90.0  # s
@@ -47,24 +48,13 @@ async def try_all(config: Config) -> AsyncIterator[Finding]:
 
 async def try_broker(config: Config) -> Finding:
     """Connect as the gateway would, but under another client name, so that a running gateway is not thrown out."""
-    import aiomqtt
-
     uplink = with_password(config.uplink)
     what = f"broker {uplink.host}:{uplink.port}"
     try:
-        client = aiomqtt.Client(
-            uplink.host,
-            uplink.port,
-            username=uplink.username,
-            password=uplink.password,
-            identifier=f"{config.gateway}-check",
-            timeout=uplink.timeout_seconds,
-            tls_context=uplink.tls_context(),
-        )
-        async with client:
-            return Finding(what, True, "accepts this gateway" + ("" if uplink.tls else " (without TLS)"))
-    except (aiomqtt.MqttError, OSError, EdgeError) as error:
-        return Finding(what, False, f"{error}; check uplink.host, port, tls and the credentials")
+        wrong = await probe(uplink, f"{config.gateway}-check")
+    except ConfigError as error:
+        wrong = str(error)
+    return Finding(what, not wrong, wrong or "accepts this gateway" + ("" if uplink.tls else " (without TLS)"))
 
 
 async def try_meter(config: Config, meter: Meter, line: ManagedLine) -> Finding:

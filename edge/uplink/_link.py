@@ -1,13 +1,9 @@
 """The state of the connection, and how long to stay away after which failure."""
 
-import ssl
 from dataclasses import dataclass, field
 from enum import Enum
 from random import Random
 from typing import Final
-
-import aiomqtt
-from paho.mqtt.reasoncodes import ReasonCode
 
 from edge.backoff import Backoff
 
@@ -18,10 +14,6 @@ STABLE_SECONDS: Final = 5.0
 REFUSED_BACKOFF: Final = Backoff(first=30.0, ceiling=900.0)
 LINK_FIRST_SECONDS: Final = 0.5
 
-#: Answers to CONNECT that blame the gateway: client id, password, permission (codes 2, 4 and 5 of MQTT 3.1.1 §3.2.2.3,
-#: which paho tells in the numbers of MQTT 5).
-_REFUSALS: Final = (133, 134, 135)
-
 
 class LinkState(Enum):
     STOPPED = "stopped"
@@ -29,23 +21,6 @@ class LinkState(Enum):
     CONNECTED = "connected"
     WAITING = "waiting"  # for the next try after a failure of the link
     REFUSED = "refused"  # waiting longer: the broker does not accept us, a person must look
-
-
-class NotAllowedError(aiomqtt.MqttError):
-    """The broker accepted the connection but not a subscription."""
-
-
-def is_refusal(error: BaseException) -> bool:
-    """Whether trying again soon is pointless: credentials, certificate, access rules."""
-    if isinstance(error, NotAllowedError):
-        return True
-    if isinstance(error, aiomqtt.MqttCodeError) and isinstance(error.rc, ReasonCode):
-        return error.rc.value in _REFUSALS
-    # aiomqtt passes on only the text of what went wrong below it
-    below = error.__context__
-    return isinstance(below, ssl.SSLCertVerificationError) or (
-        isinstance(below, ssl.SSLError) and "ALERT" in (below.reason or "")
-    )
 
 
 @dataclass
@@ -62,12 +37,12 @@ class Link:
     def connected(self) -> None:
         self.state, self.error = LinkState.CONNECTED, ""
 
-    def failed(self, error: BaseException, lasted: float) -> float:
+    def failed(self, words: str, refused: bool, lasted: float) -> float:
         """Note a failure after ``lasted`` s of connection (0: it never came about); returns seconds to stay away."""
-        self.error = str(error) or type(error).__name__
+        self.error = words
         if lasted >= STABLE_SECONDS:
             self.failures = self.refusals = 0
-        if is_refusal(error):
+        if refused:
             self.state = LinkState.REFUSED
             self.refusals += 1
             return REFUSED_BACKOFF.delay(self.refusals, self.random)

@@ -15,7 +15,8 @@ import structlog
 
 from edge.errors import RetryError
 from edge.spool import Spool
-from edge.uplink._link import Link, LinkState, NotAllowedError
+from edge.uplink._link import Link, LinkState
+from edge.uplink._trouble import Below, NotAllowedError, cause_of, is_refusal, words
 from edge.uplink._window import Verdict, Window
 from edge.uplink.settings import UplinkSettings
 from shared.ids import Kind, Topic, check_id
@@ -41,6 +42,7 @@ CURSOR_SECONDS: Final = 1.0
 TOUCH_SECONDS: Final = 1.0  # between two publications of the state
 OFFLINE_SECONDS: Final = 2.0  # for saying goodbye
 SPOOL_RETRY_SECONDS: Final = 5.0
+UNCONFIRMED_SECONDS: Final = 120.0  # rows sent and no cursor for so long: somebody should look
 PROGRESS_QUEUE: Final = 100  # progress nobody could be told of is thrown away, oldest first
 INCOMING_QUEUE: Final = 1000
 
@@ -85,6 +87,7 @@ class Uplink:
         self._window = Window(spool.cursor, limit=settings.window, wait=settings.ack_seconds)
         self._stream = spool.spool_id
         self._lost_rows = False
+        self._waiting_since: float | None = None  # monotonic s; rows are sent and not confirmed
         self._connected = asyncio.Event()
         self._work = asyncio.Event()
         self._cursor_came = asyncio.Event()
@@ -100,14 +103,17 @@ class Uplink:
         """What an operator should know of the uplink, each ``code: words``; empty while all is well."""
         told = []
         if self.link.state == LinkState.REFUSED:
-            told.append(
-                f"uplink_refused: broker {self._address} refuses this gateway: {self.link.error}; "
-                "check uplink.username, password, certificate and the broker's access rules"
-            )
+            told.append(f"uplink_refused: broker {self._address} refuses this gateway: {self.link.error}")
         elif self.link.state is not LinkState.CONNECTED and self.link.failures > 2:
             told.append(
                 f"uplink_unreachable: broker {self._address} out of reach ({self.link.failures} tries): "
                 f"{self.link.error}"
+            )
+        elif self._waiting_since is not None and time.monotonic() - self._waiting_since > UNCONFIRMED_SECONDS:
+            told.append(
+                f"uplink_unconfirmed: broker {self._address} takes rows, but the aggregator has confirmed none for "
+                f"{time.monotonic() - self._waiting_since:.0f} s: check that its ingest runs, and that the broker's "
+                f"access rules let this gateway use {self._topic('up')} and {self._topic('ack')}"
             )
         if self._lost_rows:
             told.append("uplink_rewound: the aggregator went back to an earlier state; rows are sent again")
@@ -160,9 +166,10 @@ class Uplink:
         self.link.state = LinkState.CONNECTING
         began: float | None = None
         delay = 0.0
+        below = Below()
         try:
             asked = _cancellations()
-            async with self._client() as client:
+            async with self._client(below) as client:
                 if _cancellations() > asked:  # one that met the broker's answer: Python 3.11's wait_for loses it
                     raise asyncio.CancelledError
                 await self._subscribe(client)
@@ -176,7 +183,9 @@ class Uplink:
             error: BaseException = group
             while isinstance(error, BaseExceptionGroup):
                 error = error.exceptions[0]
-            delay = self.link.failed(error, time.monotonic() - began if began is not None else 0.0)
+            cause = cause_of(error, below)
+            lasted = time.monotonic() - began if began is not None else 0.0
+            delay = self.link.failed(words(cause, self.settings), is_refusal(cause), lasted)
             first = self.link.failures + self.link.refusals == 1
             (log.warning if first else log.debug)(
                 "not connected", broker=self._address, state=self.link.state.value, error=self.link.error, wait=delay
@@ -186,7 +195,7 @@ class Uplink:
         return delay
 
     @contextlib.asynccontextmanager
-    async def _client(self) -> AsyncIterator[aiomqtt.Client]:
+    async def _client(self, below: Below) -> AsyncIterator[aiomqtt.Client]:
         settings = self.settings
         will = encode(GatewayState(int(time.time()), online=False, spool_id=self.spool.spool_id))
         client = aiomqtt.Client(
@@ -201,6 +210,7 @@ class Uplink:
             timeout=settings.timeout_seconds,
             max_queued_incoming_messages=INCOMING_QUEUE,
             tls_context=self._tls,
+            logger=below,
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         )
         try:
@@ -223,6 +233,7 @@ class Uplink:
 
     async def _session(self, client: aiomqtt.Client) -> None:
         self._window.reset(self.spool.cursor)
+        self._waiting_since = None
         self._cursor_came.clear()
         self._config_due = True
         try:
@@ -283,6 +294,7 @@ class Uplink:
         payload = encode(RawBatch(self._stream, first, [msgspec.Raw(item) for item in items]))
         # noted before it is sent: the answer may overtake the broker's
         self._window.sent(first, first + len(items) - 1, time.monotonic())
+        self._waiting_since = self._waiting_since or time.monotonic()
         self.counters.batches += 1
         self.counters.rows += len(items)
         self.counters.bytes += len(payload)
@@ -352,6 +364,7 @@ class Uplink:
         verdict = self._window.on_cursor(ack.seq, ack.want, self.spool.last_seq, time.monotonic())
         if verdict is Verdict.FORWARD:
             self.spool.acknowledge(ack.seq)
+            self._waiting_since = time.monotonic() if self.spool.last_seq > ack.seq else None
             self._lost_rows = False
         elif verdict is Verdict.BACK:
             log.error("the aggregator went back", cursor=ack.seq, ours=self._window.cursor)
