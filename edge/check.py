@@ -1,8 +1,11 @@
 """``metergate edge check --connect``: try broker, lines and meters in turn and say in words what is wrong."""
 
 import asyncio
+import os
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from edge.config import Config, Meter, driver_settings
 from edge.drivers import open_driver
@@ -28,7 +31,8 @@ class Finding:
 
 
 async def try_all(config: Config) -> AsyncIterator[Finding]:
-    """Try broker, then line by line with its meters. Lines are opened alone, so no gateway may use them meanwhile."""
+    """Try spool, broker, then each line with its meters. Lines are opened alone: no gateway may use them meanwhile."""
+    yield try_spool(config)
     yield await try_broker(config)
     for line_config in config.lines:
         if not line_config.enabled:
@@ -44,6 +48,26 @@ async def try_all(config: Config) -> AsyncIterator[Finding]:
                     yield await try_meter(config, meter, line)
         finally:
             await line.close()
+
+
+def try_spool(config: Config) -> Finding:
+    """Look whether the spool could be written by whoever asks."""
+    spool = config.spool
+    path = Path(spool.path)
+    what = f"spool {path}"
+    if not path.parent.is_dir():
+        return Finding(what, False, f"there is no folder {path.parent}: make it, or correct spool.path")
+    for place in (path.parent, path):
+        if place.exists() and not os.access(place, os.W_OK):
+            return Finding(
+                what, False, f"{place} may not be written by this user: run as the gateway's, or change its owner"
+            )
+    free = shutil.disk_usage(path.parent).free
+    if free < spool.free_bytes:
+        return Finding(
+            what, False, f"{free} bytes free on its disk, spool.free_bytes wants {spool.free_bytes}: free space"
+        )
+    return Finding(what, True, f"can be written, {free >> 20} MiB free on its disk")
 
 
 async def try_broker(config: Config) -> Finding:

@@ -4,6 +4,9 @@ Exit codes: 0 well, 1 something is wrong that was looked for, 2 wrong usage or c
 """
 
 import asyncio
+import contextlib
+import errno
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from functools import wraps
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
+#: No space, too large, over quota, the disk fails. A pipe that was closed early (``| head``) is click's to end quietly.
+OUTPUT_TROUBLE: Final = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO)
 KINDS: Final = ("clock", "instantaneous", "profile", "registers", "events")
 CONFIG = click.argument("config", type=click.Path(path_type=Path, dir_okay=False))
 JSON = click.option("--json", "as_json", is_flag=True, help="For scripts: JSON on standard output.")
@@ -45,7 +50,7 @@ def cli() -> None:
 
 
 def said(command: Callable[P, R]) -> Callable[P, R]:
-    """Turn the gateway's errors into words on standard error and an exit code."""
+    """Turn the gateway's errors, and output that cannot be written, into words on standard error and an exit code."""
 
     @wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -59,6 +64,13 @@ def said(command: Callable[P, R]) -> Callable[P, R]:
             sys.exit(3)
         except EdgeError as error:
             click.echo(f"error: {error}", err=True)
+            sys.exit(1)
+        except OSError as error:
+            if error.errno not in OUTPUT_TROUBLE:
+                raise
+            with contextlib.suppress(OSError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in it goes nowhere
+            click.echo(f"error: the output cannot be written: {error.strerror}", err=True)
             sys.exit(1)
 
     return wrapped
@@ -119,14 +131,21 @@ def read(config: Path, meter: str, kinds: tuple[str, ...], as_json: bool) -> Non
 @CONFIG
 @click.option("--format", "style", type=click.Choice(["csv", "json", "msgpack"]), default="csv", show_default=True)
 @click.option("--meter", help="Only this meter.")
-@click.option("--output", "-o", type=click.File("wb", lazy=True), default="-", help="A file; standard output without.")
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="A file; standard output without.")
 @said
-def export(config: Path, style: str, meter: str | None, output: Any) -> None:
+def export(config: Path, style: str, meter: str | None, output: Path | None) -> None:
     """Write out everything in the spool: a row per value (csv), per item (json), or as stored (msgpack)."""
     from edge import export as exporting
 
-    path = Path(_load(config, quiet=True).config.spool.path)
-    rows = exporting.write(path, style, meter, output)
+    cfg = _load(config, quiet=True).config
+    known = [each.id for each in cfg.meters]
+    with exporting.opened(output) as file:
+        rows = exporting.write(Path(cfg.spool.path), style, meter, file)
+        if meter is not None and not rows and meter not in known:
+            raise ConfigError(
+                f"no meter {meter!r} in the spool nor in this configuration; there are: {', '.join(known)}"
+            )
+        file.flush()
     click.echo(f"{rows} items", err=True)
 
 

@@ -30,6 +30,10 @@ Send = Callable[[dict[str, Any]], None]
 Handler = Callable[[dict[str, Any], Send], Awaitable[None]]
 
 
+class NoGatewayError(LinkError):
+    """Nothing listens at the socket."""
+
+
 def socket_path(spool: Path) -> Path:
     """Where the gateway with this spool listens."""
     return spool.with_name(spool.name + ".sock")
@@ -53,6 +57,8 @@ def no_gateway(spool: Path) -> Iterator[None]:
     except FileNotFoundError:
         yield
         return
+    except OSError as error:
+        raise ConfigError(f"{error.filename} may not be opened: {error.strerror}; use the gateway's user") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -101,14 +107,17 @@ async def serve(path: Path, handler: Handler) -> None:
 
 
 async def ask(path: Path, request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-    """Send one request and yield what comes back; :class:`LinkError` when no gateway listens there."""
+    """Send one request and yield what comes back.
+
+    :class:`NoGatewayError` when no gateway listens there, :class:`LinkError` when it may not be asked or breaks off.
+    """
     try:
         with short_path(path) as name:
             reader, writer = await asyncio.open_unix_connection(name, limit=MAX_ANSWER)
     except PermissionError:
         raise LinkError(f"{path} may not be opened: join the group of the gateway's user, or use sudo") from None
     except OSError as error:
-        raise LinkError(f"no gateway is running with this configuration ({path}: {error.strerror})") from error
+        raise NoGatewayError(f"no gateway is running with this configuration ({path}: {error.strerror})") from error
     try:
         writer.write(msgspec.json.encode(request) + b"\n")
         await writer.drain()

@@ -1,14 +1,18 @@
 """The spool's rows for people on the spot: CSV, JSON lines, or msgpack as stored."""
 
+import contextlib
 import csv
 import io
+import sys
 from array import array
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Final
 
 import msgspec
 
+from edge.errors import ConfigError
 from edge.spool.inspection import StoredItem, stored_items
 from ext.profile import unpack
 from shared.intervals import iso
@@ -20,12 +24,14 @@ COLUMNS: Final = ("seq", "delivered", "kind", "meter", "at", "quantity", "value"
 
 def write(path: Path, style: str, meter: str | None, output: IO[bytes]) -> int:
     """Write all rows of the spool at ``path`` (of one meter); returns their number. Damaged rows are left out."""
+    rows = stored_items(path, meter=meter)
+    first = next(rows, None)  # a spool that cannot be read is said before anything is written
     count = 0
     text = io.TextIOWrapper(output, "utf-8", newline="", write_through=True)
     table = csv.writer(text)
     if style == "csv":
         table.writerow(COLUMNS)
-    for row in stored_items(path, meter=meter):
+    for row in chain([] if first is None else [first], rows):
         if row.item is None:
             continue
         count += 1
@@ -38,6 +44,28 @@ def write(path: Path, style: str, meter: str | None, output: IO[bytes]) -> int:
     text.flush()
     text.detach()
     return count
+
+
+@contextlib.contextmanager
+def opened(path: Path | None) -> Iterator[IO[bytes]]:
+    """Standard output, or a file that stands under its name only when it is whole; :class:`ConfigError`."""
+    if path is None:
+        yield sys.stdout.buffer
+        return
+    whole = path if path.exists() and not path.is_file() else path.with_name(path.name + ".part")
+    try:
+        file = whole.open("wb")
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}") from error
+    try:
+        with contextlib.closing(file):
+            yield file
+        if whole != path:
+            whole.replace(path)
+    except BaseException:
+        if whole != path:
+            whole.unlink(missing_ok=True)
+        raise
 
 
 def csv_rows(row: StoredItem) -> Iterator[tuple[object, ...]]:

@@ -53,11 +53,12 @@ def program_version() -> str:
 class Gateway:
     """One life of the gateway with one configuration; :meth:`run` returns why it ended."""
 
-    def __init__(self, store: ConfigStore, loaded: Loaded, marker: Marker | None) -> None:
+    def __init__(self, store: ConfigStore, loaded: Loaded, marker: Marker | None, refused: str = "") -> None:
         self.store = store
         self.loaded = loaded
         self.config = loaded.config
         self._marker = marker
+        self._refused = refused  # what is wrong with the file, while the configuration before it stays in force
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._began = time.monotonic()
         self._started_at = int(time.time())
@@ -155,6 +156,8 @@ class Gateway:
             found.append("spool_pressure: the spool is near its limit: acknowledged rows are dropped before their time")
         if self._marker is not None and self._marker.phase is Phase.TRIAL:
             found.append("config_trial: a new configuration is on trial until the broker is reached")
+        if self._refused:
+            found.append(f"config_refused: {self._refused}; the previous configuration stays in force")
         return found
 
     def published_config(self) -> GatewayConfig:
@@ -295,11 +298,11 @@ async def serve(path: Path) -> None:
     ending = Ending.RELOAD
     last: Loaded | None = None
     while ending is Ending.RELOAD:
-        loaded, marker = _next(store, last)
+        loaded, marker, refused = _next(store, last)
         configure(loaded.config.log.level, loaded.config.log.format)
         for warning in loaded.warnings:
             log.warning("configuration", path=warning.path, text=warning.text)
-        gateway = Gateway(store, loaded, marker)
+        gateway = Gateway(store, loaded, marker, refused)
         current[:] = [gateway]
         try:
             ending = await gateway.run()
@@ -312,15 +315,15 @@ async def serve(path: Path) -> None:
         notify("RELOADING=1" if ending is Ending.RELOAD else "STOPPING=1")
 
 
-def _next(store: ConfigStore, last: Loaded | None) -> tuple[Loaded, Marker | None]:
-    """What to run next: a file that was edited on the spot and is wrong does not stop a gateway that runs."""
+def _next(store: ConfigStore, last: Loaded | None) -> tuple[Loaded, Marker | None, str]:
+    """What to run next, and why not the file: one that was edited on the spot and is wrong stops no running gateway."""
     try:
-        return store.start()
+        return *store.start(), ""
     except ConfigError as error:
         if last is None:
             raise
         log.error("configuration not usable, the previous one stays in force", error=str(error))
-        return last, None
+        return last, None, " ".join(str(error).split())
 
 
 def with_password(uplink: Uplink) -> Uplink:

@@ -101,9 +101,7 @@ async def read_meter(config: Config, meter: str, kinds: Sequence[str], as_json: 
     request = {"op": "read", "meter": meter, "kinds": list(kinds)}
     try:
         answer = await _through_gateway(socket, request, as_json)
-    except LinkError as error:
-        if socket.exists() and "no gateway is running" not in str(error):
-            raise
+    except control.NoGatewayError:
         answer = await _directly(config, known[meter], kinds)
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(answer)).decode())
@@ -113,7 +111,7 @@ async def read_meter(config: Config, meter: str, kinds: Sequence[str], as_json: 
 
 
 async def _through_gateway(socket: Path, request: dict[str, Any], quiet: bool) -> dict[str, Any]:
-    with Bar(console=Console(stderr=True), disable=quiet, transient=True) as bar:
+    with Bar(console=Console(stderr=True), disable=quiet or not sys.stderr.isatty(), transient=True) as bar:
         task = bar.add_task(f"reading {request['meter']}", total=None)
         async for answer in control.ask(socket, request):
             if answer["event"] == "progress":

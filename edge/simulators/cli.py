@@ -201,6 +201,8 @@ def simulate(
         raise click.UsageError(str(error)) from error
     try:
         asyncio.run(_run(ports, as_json))
+    except BrokenPipeError:  # nobody reads on: click ends quietly
+        raise
     except OSError as error:
         raise click.ClickException(str(error)) from error
 

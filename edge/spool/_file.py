@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from edge.errors import ConfigError
 from edge.spool import _salvage, _schema
 from edge.spool._errors import SpoolLockedError
 from edge.spool._room import PAGE_BYTES
@@ -23,8 +24,15 @@ class Opened:
 
 
 def lock(path: Path) -> int:
-    """Take the lock beside the file until its descriptor is closed; :class:`SpoolLockedError` names the holder."""
+    """Take the lock beside the file until its descriptor is closed.
+
+    :class:`SpoolLockedError` names the holder; :class:`ConfigError` where the path cannot be one.
+    """
     name = path.with_name(path.name + ".lock")
+    if not path.parent.is_dir():
+        raise ConfigError(f"the folder of the spool {path} does not exist: make it, or correct spool.path")
+    if path.is_dir():
+        raise ConfigError(f"the spool {path} is a folder: spool.path names the file in it, such as {path / 'spool.db'}")
     descriptor = os.open(name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -125,8 +125,16 @@ def _stream(connection: sqlite3.Connection, path: Path) -> Stream:
 
 @contextlib.contextmanager
 def _open(path: Path) -> Iterator[sqlite3.Connection]:
-    if not path.exists():
-        raise ConfigError(f"there is no spool at {path}: check the path, or start the gateway once to make it")
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise ConfigError(
+            f"there is no spool at {path}: check the path, or start the gateway once to make it"
+        ) from None
+    except OSError as error:
+        raise ConfigError(
+            f"the spool {path} may not be looked at: {error.strerror}; use the gateway's user, or sudo"
+        ) from error
     # closed in order, the file has no log, and then a reader without write permission needs to say so
     live = path.with_name(path.name + "-wal").exists()
     connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro{'' if live else '&immutable=1'}", uri=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge.errors import ConfigError
-from edge.spool import Spool, SpoolDiskError, SpoolNewerError, _schema
+from edge.spool import Spool, SpoolNewerError, _schema
 from edge.spool.inspection import stored_items
 from shared.wire import Result, decode_item
 from tests.edge.spool.items import event, mixed
@@ -95,6 +95,9 @@ def test_a_failing_step_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SpoolDiskError, match=r"nowhere/spool\.db cannot be written"):
+    with pytest.raises(ConfigError, match=r"folder of the spool .*/nowhere/spool\.db does not exist: make it"):
         async with Spool(tmp_path / "nowhere" / "spool.db", "gw1"):
+            pass
+    with pytest.raises(ConfigError, match=r"is a folder: spool\.path names the file in it"):
+        async with Spool(tmp_path, "gw1"):
             pass
