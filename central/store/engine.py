@@ -1,8 +1,10 @@
 """One door to the database, SQLite or PostgreSQL: read sessions, and write sessions that commit at their end."""
 
+import contextlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,7 +48,7 @@ class Database:
 
 
 def open_database(settings: Settings) -> Database:
-    """Open the database of the settings; nothing is created but SQLite's folder. No connection is made yet."""
+    """Open the database of the settings; SQLite's folder is made. No connection is made yet, and so no file."""
     password = secret(settings.database.password_file, "database.password_file")
     return open_url(settings.database_url, pool=settings.database.pool, password=password)
 
@@ -65,6 +67,7 @@ def open_url(url: str, pool: int = 10, password: str | None = None) -> Database:
         except OSError as error:
             raise SettingsError(f"settings: folder {str(folder)!r} cannot be made: {error.strerror}") from error
         engine = create_async_engine(where, pool_size=pool, max_overflow=pool, connect_args={"timeout": BUSY_MS / 1000})
+        event.listen(engine.sync_engine, "do_connect", partial(_make_private, where.database))
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
     else:
@@ -80,6 +83,12 @@ def open_url(url: str, pool: int = 10, password: str | None = None) -> Database:
             },
         )
     return Database(engine)
+
+
+def _make_private(file: str, *_connecting: Any) -> None:
+    """A new file is its owner's only, whatever the umask: it holds password hashes. SQLite's log files follow it."""
+    with contextlib.suppress(OSError):  # it is there already, or SQLite says why it cannot be
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

@@ -82,8 +82,19 @@ def check_version(connection: sqlite3.Connection, path: Path) -> int:
     return found
 
 
+def make_private(path: Path) -> None:
+    """Make the file, when it is not there, its owner's only, whatever the umask; SQLite's log files follow it."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise SpoolDiskError(path, error.strerror or str(error)) from error
+
+
 def ensure(path: Path) -> None:
     """Bring the file to :data:`VERSION`, making it where needed; in a child process, and only when something is due."""
+    make_private(path)
     if version_of(path) == VERSION:
         return
     root = str(Path(__file__).resolve().parents[2])

@@ -167,7 +167,7 @@ async def test_read_and_check_with_and_without_a_gateway(config: Path, broker: B
         assert json.loads(alone.stdout)["items"][0]["type"] == "InstantSnapshot"
         with GatewayProcess(config) as gateway:
             socket_file = config.parent / "spool.db.sock"
-            await until(socket_file.exists)
+            await until(lambda: socket_file.exists() and socket_file.stat().st_mode & 0o777 == 0o660)
             through = await asyncio.to_thread(
                 edge, "read", config, "m-10000001", "--kind", "clock", "--kind", "registers"
             )

@@ -1,6 +1,8 @@
 """Migrations lead to what the models say, on both databases; a newer database is refused."""
 
+import os
 from collections.abc import Iterable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Boolean, Column, Connection, Float, Integer, LargeBinary, MetaData, text
 
-from central.store.engine import Database
+from central.store.engine import Database, open_url
 from central.store.migrate import SchemaError, SchemaState, head, migrate, require_current, state
 from central.store.tables import metadata
 
@@ -25,6 +27,21 @@ async def test_migrated_schema_is_the_models(empty_database: Database) -> None:
 
     async with empty_database.engine.connect() as connection:
         assert await connection.run_sync(differences) == []
+
+
+async def test_an_sqlite_file_is_its_owners_only(tmp_path: Path) -> None:
+    """Whatever the umask: it holds password hashes, and its log what was written last."""
+    before = os.umask(0)
+    try:
+        database = open_url(f"sqlite+aiosqlite:///{tmp_path}/deep/metergate.sqlite")
+        try:
+            await migrate(database)
+            modes = {file.name: file.stat().st_mode & 0o777 for file in (tmp_path / "deep").iterdir()}
+        finally:
+            await database.close()
+    finally:
+        os.umask(before)
+    assert modes == dict.fromkeys(("metergate.sqlite", "metergate.sqlite-wal", "metergate.sqlite-shm"), 0o600)
 
 
 async def test_again_changes_nothing(database: Database) -> None:

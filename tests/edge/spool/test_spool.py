@@ -405,3 +405,19 @@ async def test_a_full_disk(tmp_path: Path, blank: bytes) -> None:
         connection.close()
     finally:
         assert run("umount", disk)[0] == 0
+
+
+def test_a_new_file_is_its_owners_only(tmp_path: Path) -> None:
+    """Whatever the umask: it holds customers' data, and its log what was written last."""
+    code = (
+        "import asyncio, os, sys; from pathlib import Path; from edge.spool import Spool\n"
+        "async def main(path):\n"
+        "    async with Spool(path, 'gw1'):\n"
+        "        files = path.parent.glob('*.db*')\n"
+        "        print(*sorted(f'{f.name} {f.stat().st_mode & 0o777:o}' for f in files), sep=', ')\n"
+        "os.umask(0); asyncio.run(main(Path(sys.argv[1])))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "s.db"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "s.db 600, s.db-shm 600, s.db-wal 600, s.db.lock 644\n"
