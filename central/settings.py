@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, inspect
 
 from shared.ids import IdError, check_id
 
@@ -114,11 +114,7 @@ def load(file: str | Path | None = None, environ: Mapping[str, str] | None = Non
     for name, text in _from_environment(env).items():
         section, _, field = name.rpartition(".")
         (values.setdefault(section, {}) if section else values)[field] = text
-    try:
-        settings = msgspec.convert(values, Settings, strict=False)
-    except msgspec.ValidationError as error:
-        raise SettingsError(f"settings: {error}") from error
-    return _checked(settings)
+    return _checked(msgspec.convert(values, Settings, strict=False))
 
 
 def dialect_of(url: str) -> Dialect:
@@ -166,8 +162,11 @@ def _read_file(path: Path) -> dict[str, Any]:
         if name in _SECTIONS:
             if not isinstance(value, dict):
                 raise SettingsError(f"{path}: '{name}' is a section: write [{name}]")
-            for field in value:
+            for field, setting in value.items():
                 _known(field, get_type_hints(_SECTIONS[name]), f"{path}: [{name}] ")
+                _fits(f"{name}.{field}", setting, f"{path}: [{name}] {field} = ")
+        else:
+            _fits(name, value, f"{path}: {name} = ")
     url = values.get("database", {}).get("url", "")
     if isinstance(url, str) and "@" in url and urlsplit(url).password:
         raise SettingsError(
@@ -184,6 +183,29 @@ def _known(name: str, known: Iterable[str], where: str) -> None:
         raise SettingsError(f"{where}unknown setting {name!r}: did you mean {near!r}? Known: {known_text}")
 
 
+def _fits(name: str, value: object, where: str) -> None:
+    """Refuse a value that the setting of this dotted name cannot have; ``where`` is what stands before the value."""
+    section, _, field = name.rpartition(".")
+    kind = get_type_hints(_SECTIONS[section] if section else Settings, include_extras=True)[field]
+    try:
+        msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{where}{value!r} is not {_expected(kind)}") from error
+
+
+def _expected(kind: Any) -> str:
+    """Say in words what a setting of this type may be."""
+    match inspect.type_info(kind):
+        case inspect.IntType(ge=low, le=None):
+            return f"a whole number from {low} on"
+        case inspect.IntType(ge=low, le=high):
+            return f"a whole number {low} to {high}"
+        case inspect.BoolType():
+            return "true or false"
+        case _:
+            return "a text in quotes"
+
+
 def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Settings by dotted name. Another program's variable is left alone unless it looks like a misspelling."""
     known = variables()
@@ -192,6 +214,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
         if not variable.startswith(PREFIX) or variable == FILE_VARIABLE:
             continue
         if variable in known:
+            _fits(known[variable], text, f"environment: {variable}=")
             found[known[variable]] = text
             continue
         near = difflib.get_close_matches(variable, known, n=1, cutoff=0.85)
