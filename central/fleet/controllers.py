@@ -22,6 +22,7 @@ from central.fleet.schemas import (
     ADMIN_ONLY,
     CommandIn,
     CommandOut,
+    ConfigurationOut,
     GatewayDetail,
     GatewayHealthOut,
     GatewayOut,
@@ -73,6 +74,11 @@ class GatewayController(Controller):
     async def get_gateway(self, db: Db, principal: Who, key: FromPath[str]) -> GatewayDetail:
         """Return one gateway with its lines and meters as it last told."""
         return GatewayDetail.of(await get_gateway(db, principal.tenant_id, key))
+
+    @get("/{key:str}/configuration")
+    async def get_configuration(self, db: Db, principal: Who, key: FromPath[str]) -> ConfigurationOut:
+        """Return the configuration in force, secrets masked: what ``apply_config`` starts from."""
+        return ConfigurationOut.of(await get_gateway(db, principal.tenant_id, key))
 
     @put("/{key:str}")
     async def put_gateway(

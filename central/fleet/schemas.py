@@ -106,6 +106,24 @@ class GatewayDetail(Output):
         )  # fmt: skip
 
 
+class ConfigurationOut(Output):
+    """The configuration a gateway last told to be in force, secrets masked; both are empty before its first word.
+
+    To change it, send ``apply_config`` with the changed ``toml`` and this ``hash`` as ``base``.
+    """
+
+    gateway: str
+    hash: str
+    toml: str
+
+    @classmethod
+    def of(cls, view: GatewayView) -> "ConfigurationOut":
+        live = view.live
+        return cls(
+            gateway=view.gateway.key, hash=live.config_hash if live else "", toml=live.config if live else ""
+        )  # fmt: skip
+
+
 class HealthOut(Output):
     """Health of a gateway at one instant."""
 

@@ -92,7 +92,7 @@ async def test_another_tenant_sees_nothing(client: Client, ours: Side, theirs: S
 _OWN_BY_NOW = {"get_meter", "patch_meter", "get_gateway", "patch_gateway", "create_command", "list_channels",
                "list_registers", "get_instantaneous", "list_events", "get_availability", "get_consumption",
                "get_demand", "get_profile", "get_health", "list_gateway_modules", "get_module_health", "get_module",
-               "get_customer", "get_point", "get_lot", "get_model"}  # fmt: skip
+               "get_customer", "get_point", "get_lot", "get_model", "get_configuration"}  # fmt: skip
 
 
 async def test_foreign_objects_before_anything_is_made(client: Client, ours: Side, theirs: Side) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from litestar.testing import AsyncTestClient
 from sqlalchemy import func, select
 
-from central.fleet.models import FleetCommand
+from central.fleet.models import FleetCommand, GatewayLive
 from central.registry.models import Meter
 from central.store.engine import Database
 from tests.central.world import Side, bearer, person
@@ -25,6 +25,21 @@ async def walk(client: Client, url: str, key: str) -> list[dict[str, Any]]:
         following = body["next"]
         assert answer.headers.get("link") == (f'<{following}>; rel="next"' if following else None)
     return found
+
+
+async def test_the_configuration_in_force_is_what_a_change_starts_from(
+    client: Client, ours: Side, database: Database
+) -> None:
+    url, who = "/api/v1/gateways/gw-1/configuration", person(ours.session)
+    untold = (await client.get(url, headers=who)).json()
+    assert untold == {"gateway": "gw-1", "hash": "", "toml": ""}
+    told = {"config": "[gateway]\nid = 'gw-1'\n", "config_hash": "ab12"}
+    async with database.write() as db:
+        db.add(GatewayLive(gateway_id=ours.ids["gateway"], online=True, **told))
+    found = (await client.get(url, headers=who)).json()
+    assert (found["toml"], found["hash"]) == (told["config"], told["config_hash"])
+    body = {"kind": "apply_config", "toml": found["toml"] + "# changed\n", "base": found["hash"]}
+    assert (await client.post("/api/v1/gateways/gw-1/commands", json=body, headers=who)).status_code == 201
 
 
 async def test_pages_of_meters(client: Client, ours: Side, database: Database) -> None:
