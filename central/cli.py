@@ -122,6 +122,36 @@ def create_admin(
         _console.print(f"password: {password}", markup=False)
 
 
+@cli.command("create-key")
+@click.option("--login", required=True, help="User that it acts for, with that user's rights at most.")
+@click.option("--name", required=True, help="What it is for.")
+@click.option("--write", is_flag=True, help="It may change things and send commands; else it only reads.")
+@click.option("--days", type=click.IntRange(1, 3660), help="Valid so long; without, until it is revoked.")
+@click.pass_obj
+def create_key(settings: Settings, login: str, name: str, write: bool, days: int | None) -> None:
+    """Make an API key and print it, this once."""
+    from central.accounts.errors import AccountError
+    from central.accounts.keys import create_key_for
+    from central.store.engine import Database, open_database
+    from central.store.migrate import require_current
+
+    now = int(time.time())
+
+    async def enter(database: Database) -> str:
+        await require_current(database)
+        async with database.write() as session:
+            return await create_key_for(
+                session, settings.tenant, login, name.strip(), can_write=write,
+                expires_at=now + days * 86400 if days else None, now=now,
+            )  # fmt: skip
+
+    try:
+        text = _with_database(settings, enter, open_database)
+    except AccountError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(text)
+
+
 @cli.command("import-registry")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
 @click.pass_obj

@@ -7,7 +7,8 @@ from typing import Final
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from central.accounts.models import ApiKey
+from central.accounts.errors import AccountError
+from central.accounts.models import ApiKey, Tenant, User
 from central.accounts.principal import Principal
 from central.accounts.tokens import api_key_prefix, digest, new_api_key
 from central.store.engine import Database
@@ -27,6 +28,23 @@ async def create_key(
     db.add(row)
     await db.flush()
     return row, new.text
+
+
+async def create_key_for(
+    db: AsyncSession, tenant_key: str, login: str, name: str, *, can_write: bool, expires_at: int | None, now: int
+) -> str:
+    """Make a key that acts as the user ``login`` of the tenant; raises :class:`AccountError` when nobody may use it."""
+    wanted = login.strip().casefold()
+    user = await db.scalar(select(User).join(Tenant).where(User.login == wanted, Tenant.key == tenant_key))
+    if user is None:
+        raise AccountError(f"There is no user {wanted[:100]!r} in tenant {tenant_key!r}.")
+    if user.disabled_at is not None:
+        raise AccountError(f"User {wanted!r} is disabled: a key would not let anybody in.")
+    if not 1 <= len(name) <= 200:
+        raise AccountError("The key's name needs 1 to 200 characters.")
+    who = Principal.of_session(user, "", b"")
+    _, text = await create_key(db, who, name, can_write=can_write, expires_at=expires_at, now=now)
+    return text
 
 
 async def list_keys(db: AsyncSession, principal: Principal) -> Sequence[ApiKey]:

@@ -6,7 +6,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from central.accounts.keys import create_key_for, find_key
+from central.accounts.service import TenantOf, create_user
 from central.cli import cli
+from central.settings import Settings
+from central.store.engine import open_database
+from central.store.migrate import migrate
 from tests.brokers import Broker
 
 
@@ -31,6 +36,9 @@ def test_first_steps(run, tmp_path: Path, broker: Broker, monkeypatch: pytest.Mo
     assert "was there already" in run("create-admin", "--login", "ana", "--generate", "--if-missing").output
     again = run("create-admin", "--login", "ana", "--generate")
     assert (again.exit_code, "taken" in again.output) == (1, True)
+    assert re.fullmatch(r"mg_[0-9a-f]{12}_\S{43}\n", run("create-key", "--login", "Ana", "--name", "billing").output)
+    nobody = run("create-key", "--login", "eva", "--name", "billing")
+    assert (nobody.exit_code, "no user 'eva' in tenant 'default'" in nobody.output) == (1, True)
     file = tmp_path / "registry.toml"
     file.write_text('[[gateways]]\nkey = "gw1"\n[[meters]]\nkey = "m1"\ngateway = "gw1"\n')
     assert run("import-registry", str(file)).output == "1 gateways, 1 meters\n"
@@ -41,6 +49,25 @@ def test_first_steps(run, tmp_path: Path, broker: Broker, monkeypatch: pytest.Mo
     assert (checked.exit_code, checked.output.count("ok ")) == (0, 3)
     broker.kill()
     assert "cannot be used" in run("check").output
+
+
+async def test_a_key_from_the_command_line_lets_in(tmp_path: Path) -> None:
+    settings = Settings(data_dir=str(tmp_path))
+    database = open_database(settings)
+    try:
+        await migrate(database)
+        tenant = TenantOf(settings.tenant, settings.tenant_name, settings.zone)
+        await create_user(database, tenant, "ana", "Ana", "a-long-enough-password", is_admin=True, now=1)
+        async with database.write() as db:
+            reads = await create_key_for(db, "default", "ana", "r", can_write=False, expires_at=None, now=1)
+            writes = await create_key_for(db, "default", "ana", "w", can_write=True, expires_at=100, now=1)
+        reader, writer = await find_key(database, reads, 99), await find_key(database, writes, 99)
+        assert reader is not None
+        assert writer is not None
+        assert (reader.can_write, writer.can_write, writer.login) == (False, True, "ana")
+        assert await find_key(database, writes, 100) is None
+    finally:
+        await database.close()
 
 
 def test_wrong_settings(run, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
