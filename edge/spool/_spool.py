@@ -131,7 +131,7 @@ class Spool:
     @property
     def level(self) -> Level:
         """Room as of the last commit."""
-        return self._writer.level
+        return Level.FULL if self._writer.refused else self._writer.level
 
     @property
     def losses(self) -> int:

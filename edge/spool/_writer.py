@@ -21,7 +21,7 @@ from edge.errors import EdgeError
 from edge.spool import _file, _retention, _salvage
 from edge.spool._clock import AgeClock, Clock
 from edge.spool._errors import SpoolDamagedError, SpoolDiskError, SpoolFullError
-from edge.spool._room import Level, Room
+from edge.spool._room import RESERVE_BYTES, Level, Room
 from edge.spool._stream import Stream
 from edge.spool._transaction import Transaction
 from edge.spool.settings import SpoolSettings
@@ -55,6 +55,8 @@ class Job(Generic[T]):
 class Writer:
     """``committed`` is the stream as of the last commit, ``generation`` grows when the file has been replaced.
 
+    ``refused``: the disk itself had no room for a commit, whatever the figures said, and has none to speak of since.
+
     The cursor is not worth an fsync of its own: losing it in a crash costs a second delivery, which changes nothing.
     """
 
@@ -66,6 +68,7 @@ class Writer:
     on_commit: Callable[[], None]
     committed: Stream = field(init=False)
     level: Level = Level.FREE
+    refused: bool = False
     generation: int = 0
     acknowledged: int = 0  # row number the aggregator has confirmed, stored with the next commit; set by the loop too
     _queue: "queue.SimpleQueue[Job[Any] | None]" = field(default_factory=queue.SimpleQueue)
@@ -218,6 +221,9 @@ class Writer:
         connection.execute("COMMIT")
         if told:
             del self._alarms[:alarms]
+        if self.refused and Room.measure(connection, self.path, self.settings).free >= RESERVE_BYTES:
+            self.refused = False
+            log.info("spool has room again", path=str(self.path))
         if tx.stream.cursor < ahead and self.acknowledged == acknowledged:
             self.acknowledged = tx.stream.cursor  # rewound by a job
         self.committed = tx.stream.copy()
@@ -232,7 +238,7 @@ class Writer:
             if isinstance(error, sqlite3.Error):
                 if not tx.connection.in_transaction or not _file.is_full(error):
                     raise
-                job.error = self._full(tx.connection)
+                job.error = self._disk_full(tx.connection)
             else:
                 job.error = error
             tx.connection.execute("ROLLBACK TO job")
@@ -287,8 +293,14 @@ class Writer:
                 tx.connection.execute("RELEASE alarms")
         return True
 
-    def _full(self, connection: sqlite3.Connection) -> SpoolFullError:
+    def _disk_full(self, connection: sqlite3.Connection) -> SpoolFullError:
+        """SQLite met the end of the disk: say so once, and as an event as soon as that has room."""
         room = Room.measure(connection, self.path, self.settings)
+        if not self.refused:
+            self.refused = True
+            log.warning("spool full", path=str(self.path), used=room.used, limit=room.limit, free=room.free)
+            detail = {"used": room.used, "limit": room.limit, "free": room.free, "level": Level.FULL.name.lower()}
+            self._alarms.append(("spool_pressure", detail | {"dropped": self._dropped}))
         return SpoolFullError(self.path, room.used, room.limit, room.free)
 
     def _recover(self, error: Exception) -> EdgeError:
@@ -297,8 +309,7 @@ class Writer:
             self._connection.execute("ROLLBACK")
         try:
             if _file.is_full(error):
-                log.warning("spool full", path=str(self.path))
-                return self._full(self._connection)
+                return self._disk_full(self._connection)
             self._connection.close()
             if _file.is_damage(error):
                 self._replace(str(error))
