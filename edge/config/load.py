@@ -5,13 +5,23 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
-from edge.config.check import LISTS, TABLES, Problem, relations, rename_keys, unknown, unknown_keys
+from edge.config.check import LINE_KINDS, LISTS, TABLES, Problem, relations, rename_keys, unknown, unknown_keys
 from edge.config.model import Config, Meter, SerialLine, TcpLine
 from edge.errors import ConfigError
+
+_ID: Final = "1 to 48 letters, digits, _ . - and a letter or digit first"
+#: What a pattern asks for, by the key.
+_FORMS: Final = {
+    "gateway": _ID, "tenant": _ID, "id": _ID, "name": _ID,
+    "serial": "8 digits in quotes, as the meter itself answers",
+    "reader_serial": "6 digits in quotes",
+    "address": "host:port of a tcp line, the whole path (/dev/...) of a serial one",
+    "path": "a whole path, beginning with /",
+}  # fmt: skip
 
 
 class ConfigProblems(ConfigError):
@@ -114,9 +124,15 @@ def driver_settings(config: Config, meter: Meter) -> dict[str, Any]:
 
 
 def _explain(error: msgspec.ValidationError) -> Problem:
-    """msgspec's sentence, cut into path and text."""
+    """msgspec's sentence, cut into path and text, with what a pattern or a word asks for."""
     text, _, path = str(error).partition(" - at `$")
-    return Problem(path.rstrip("`").lstrip("."), text[:1].lower() + text[1:])
+    path = path.rstrip("`").lstrip(".")
+    key = path.rpartition(".")[2]
+    if "matching regex" in text and key in _FORMS:
+        text += f": {_FORMS[key]}"
+    elif key == "kind" and path.startswith("lines["):
+        text += f"; there are: {', '.join(LINE_KINDS)}"
+    return Problem(path, text[:1].lower() + text[1:])
 
 
 def _placed(problem: Problem, text: str, data: dict[str, Any]) -> Problem:
