@@ -66,6 +66,10 @@ class Health:
         self.state = State.UNREACHABLE
         return [self._event(now, "meter_unreachable", reason=self.error, since=int(self.failing_since))]
 
+    def count(self, after: "Health") -> None:
+        """Failures led to ``after``, but their events were not taken: count them, so that the next one tells again."""
+        self.error, self.failures, self.failing_since = after.error, after.failures, after.failing_since
+
     def notice(self, events: list[MeterEvent]) -> None:
         """Follow what the driver found out about reconciliation."""
         for event in events:

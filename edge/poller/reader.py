@@ -10,6 +10,7 @@ import structlog
 from edge.drivers.contract import Readout
 from edge.errors import EdgeError, PreemptedError
 from edge.lines.contract import Claim, LineClass, OnProgress
+from edge.poller.health import Health
 from edge.poller.policy import Scope, penalty_of
 from edge.poller.schedule import Kind
 from edge.poller.unit import Harvest, Unit
@@ -129,7 +130,8 @@ class Reader:
         except Exception as error:
             log.exception("our own mistake while reading", meter=unit.id, line=unit.line.name)
             outcome.errors.append((None, error))
-        harvest.events(self._health(unit, outcome))
+        now, errors = self.wall(), [error for _, error in outcome.errors]
+        harvest.judge(lambda health: _verdict(health, outcome.answered, errors, now))
         async with unit.storing:
             try:
                 await self.spool.commit(harvest.visit(results(outcome)))
@@ -137,19 +139,14 @@ class Reader:
                 log.debug("visit not stored", meter=unit.id, error=str(error))
                 if remembered is not None:  # what the driver found new it has to find again
                     unit.driver.restore(remembered)
+                if not outcome.answered:
+                    unit.health.count(harvest.health)
                 outcome.errors.insert(0, (None, error))
                 outcome.done.clear()
                 return outcome
             harvest.settle()
         outcome.items, outcome.committed = harvest.items, True
         return outcome
-
-    def _health(self, unit: Unit, outcome: Outcome) -> list[MeterEvent]:
-        now = self.wall()
-        events = unit.health.succeeded(now) if outcome.answered else []
-        for _, error in outcome.errors:
-            events += unit.health.failed(now, error)
-        return events
 
     async def _read(
         self, kind: Kind, unit: Unit, claim: Claim, harvest: Harvest, outcome: Outcome, command: str | None
@@ -195,6 +192,13 @@ class Reader:
             self.publish(Progress(int(now), unit.line.name, unit.id, kind.value, done, total, command))
 
         return tell
+
+
+def _verdict(health: Health, answered: bool, errors: Sequence[Exception], now: float) -> list[MeterEvent]:
+    events = health.succeeded(now) if answered else []
+    for error in errors:
+        events += health.failed(now, error)
+    return events
 
 
 async def load_unit(spool: Spool, unit: Unit) -> None:

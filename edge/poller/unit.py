@@ -101,10 +101,14 @@ class Harvest:
     items: list[Item] = field(default_factory=list)
     memory: ProfileMemory = field(default_factory=ProfileMemory)
     seen: Seen = field(default_factory=Seen)
+    health: Health = field(init=False)
     evidence: list[Evidence] = field(default_factory=list)
     proven: dict[str, int] = field(default_factory=dict)
     profiled: bool = False
     _parts: list[Callable[[], None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.health = replace(self.unit.health)
 
     def add(self, readout: Readout) -> None:
         """Take in everything of a readout but its profile."""
@@ -118,14 +122,19 @@ class Harvest:
         """Add events as they are."""
         self._parts.append(partial(self._take_events, events))
 
+    def judge(self, verdict: Callable[[Health], list[MeterEvent]]) -> None:
+        """Let ``verdict`` move the meter's health; the events are those of its transitions."""
+        self._parts.append(lambda: self._take_events(verdict(self.health)))
+
     def visit(self, more: Iterable[Item] = ()) -> Visit:
         """One transaction: items, interval maps, state, evidence. Held in ``unit.storing`` until it is settled."""
         unit = self.unit
         self.memory, self.seen, self.proven = unit.memory.copy(), unit.seen.copy(), dict(unit.proven)
+        self.health = replace(unit.health)
         self.items, self.evidence = [], []
         for take in self._parts:
             take()
-        stored = unit.stored() | {"seen": self.seen.dump()}
+        stored = unit.stored() | {"seen": self.seen.dump(), "health": self.health.dump()}
         maps: dict[tuple[str, str], Ranges] = {}
         if self.profiled:
             for name, ranges in self.memory.maps():
@@ -135,6 +144,7 @@ class Harvest:
     def settle(self) -> None:
         """The spool has it: from now on it counts as held."""
         self.unit.memory, self.unit.seen, self.unit.proven = self.memory, self.seen, self.proven
+        self.unit.health = self.health
 
     def _take(self, readout: Readout) -> None:
         self.items += self.seen.fresh(readout.registers)
@@ -159,5 +169,5 @@ class Harvest:
         self.profiled = True
 
     def _take_events(self, events: Sequence[MeterEvent]) -> None:
-        self.unit.health.notice(list(events))
+        self.health.notice(list(events))
         self.items += events

@@ -10,12 +10,13 @@ import structlog
 from edge.errors import EdgeError, LinkError, PreemptedError
 from edge.lines.contract import LineClass
 from edge.lines.line import ManagedLine
-from edge.poller.health import State
+from edge.poller.health import Health, State
 from edge.poller.plan import LONGEST_SLEEP, Backfill, Plan, Visit
 from edge.poller.reader import Outcome, Reader
 from edge.poller.schedule import Kind, periods
 from edge.poller.series import Series
 from edge.poller.unit import Unit
+from shared.wire import MeterEvent
 
 log = structlog.get_logger("edge.poller")
 
@@ -106,15 +107,21 @@ class LineWorker:
 
     async def _line_down(self, visited: Unit, error: LinkError) -> bool:
         """Count the failure for all meters of the line, whose turn did not come; True when one became unreachable."""
-        events = []
+        events: list[MeterEvent] = []
+        turned: list[tuple[Health, State]] = []
         for unit in self._units.values():
-            if unit is not visited:
-                events += unit.health.failed(self._wall(), error)
+            before = unit.health.state
+            if unit is not visited and (told := unit.health.failed(self._wall(), error)):
+                events += told
+                turned.append((unit.health, before))
         if events:
             try:
                 await self._reader.spool.add(events)
             except EdgeError as full:
                 log.debug("events not stored", error=str(full))
+                for health, state in turned:
+                    health.state = state  # the next failure tells it again
+                return False
         return bool(events)
 
     def _shown(self, unit: Unit) -> State:

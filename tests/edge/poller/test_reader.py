@@ -11,9 +11,9 @@ import pytest
 
 from edge.config.model import Schedule
 from edge.drivers.contract import Evidence, Readout
-from edge.errors import EdgeError, ProtocolError, SilenceError, WrongMeterError
+from edge.errors import EdgeError, LinkError, ProtocolError, SilenceError, WrongMeterError
 from edge.lines.contract import LineClass
-from edge.poller.health import State
+from edge.poller.health import FAILING_SECONDS, State
 from edge.poller.reader import Reader, load_unit
 from edge.poller.schedule import Kind, offset_of
 from edge.poller.unit import LONGEST_CHUNK, Harvest, Unit
@@ -130,6 +130,63 @@ async def test_full_spool_means_not_read(bench: Bench, monkeypatch: pytest.Monke
     assert any(isinstance(item, ProfileBlock) for item in await bench.stored())
 
 
+async def test_a_transition_that_the_spool_refused_is_told_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Unreachable and back: neither is shown nor forgotten while its event has no place."""
+
+    async def full(visit: object) -> None:
+        raise SpoolFullError(bench.spool.path, 10, 10, 0)
+
+    now = 1_800_000_000.0
+    reader = Reader(bench.spool, lambda progress: None, wall=lambda: now)
+
+    async def visit() -> str:
+        nonlocal now
+        now += FAILING_SECONDS
+        await reader.visit(bench.unit, [Kind.INSTANTANEOUS], LineClass.PLANNED)
+        return bench.unit.health.state.value
+
+    assert await visit() == "ok"
+    last = bench.unit.health.last_ok
+    assert last is not None
+    bench.driver.trouble = fail_at("instantaneous", SilenceError("gone"))  # type: ignore[assignment]
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.spool, "commit", full)
+        assert [await visit() for _ in range(4)] == ["ok"] * 4
+        assert bench.unit.health.error == "gone"
+    assert await visit() == "unreachable"
+    bench.driver.trouble = lambda what: None
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.spool, "commit", full)
+        assert await visit() == "unreachable"
+        assert bench.unit.health.last_ok == last
+    assert await visit() == "ok"
+    told = [item for item in await bench.stored() if isinstance(item, MeterEvent)]
+    assert [event.kind for event in told] == ["meter_unreachable", "meter_back"]
+    assert told[0].detail["since"] == told[1].detail["since"] == last + FAILING_SECONDS
+
+
+async def test_a_line_that_is_down_is_told_again_after_the_spool_refused(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(items: object) -> None:
+        raise SpoolFullError(bench.spool.path, 10, 10, 0)
+
+    now = 1_800_000_000.0
+    other = make_unit(bench.unit.line, FakeDriver("m2"))
+    worker = LineWorker(
+        bench.unit.line, [bench.unit, other], bench.reader, lambda: None, wall=lambda: now, random=Random(1)
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.spool, "add", full)
+        for _ in range(4):
+            now += FAILING_SECONDS
+            assert not await worker._line_down(bench.unit, LinkError("unplugged"))
+    assert other.health.state == "new"
+    assert await worker._line_down(bench.unit, LinkError("unplugged"))
+    assert other.health.state == "unreachable"
+    assert [item.kind for item in await bench.stored() if isinstance(item, MeterEvent)] == ["meter_unreachable"]
+
+
 async def test_a_really_full_spool_refuses_and_says_the_way_out(spool_path: Path) -> None:
     tight = SpoolSettings(limit_bytes=2 << 20)
     async with Spool(spool_path, "gw1", tight) as spool, mute_line() as line:
@@ -148,7 +205,8 @@ async def test_a_really_full_spool_refuses_and_says_the_way_out(spool_path: Path
         outcome = await reader.visit(unit, ALL, LineClass.PLANNED)
         assert isinstance(outcome.error, SpoolFullError)
         assert "raise spool.limit_bytes" in str(outcome.error)
-        assert unit.health.state == "ok", "it is not the meter's fault"
+        assert (unit.health.state, unit.health.last_ok) == ("new", None), "nothing of it is held"
+        assert unit.health.error == "", "it is not the meter's fault"
 
 
 async def test_events_and_clock(bench: Bench) -> None:
