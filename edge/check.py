@@ -18,7 +18,6 @@ from edge.uplink import probe
 
 #: One meter gets so long: a silent one must not hide the others.
 METER_TIMEOUT = 90.0  # s
-CLOCK_LIMIT = 30.0  # s
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ async def try_meter(config: Config, meter: Meter, line: ManagedLine) -> Finding:
     except EdgeError as error:
         return Finding(what, False, str(error))
     drift = f"clock {clock.drift:+.0f} s"
-    if abs(clock.drift) > CLOCK_LIMIT:
+    if abs(clock.drift) > config.schedule_of(meter).clock_tolerance:
         drift += " off: set it (command set clock)"
     return Finding(what, True, f"{identity.model}, serial {identity.serial}, {drift}")
 
