@@ -44,6 +44,11 @@ class Measurand(NamedTuple):
     demand: str
     instant: str
 
+    @property
+    def power_label(self) -> str:
+        """The label where no energy is meant but its rate: demand and instantaneous values."""
+        return self.label.replace(" energy", " power")
+
 
 MEASURANDS: Final[dict[int, Measurand]] = {
     1: Measurand("Active energy delivered", "kWh", "kW", "W"),
@@ -170,7 +175,9 @@ class Quantity(NamedTuple):
     def label(self) -> str:
         """English name of the measured thing, without process and post; the code itself where unknown."""
         measurand = MEASURANDS.get(self.c)
-        return measurand.label if measurand else str(self)
+        if measurand is None:
+            return str(self)
+        return measurand.label if self.d in (Process.CUMULATIVE, Process.PROFILE) else measurand.power_label
 
     def with_post(self, post: int) -> "Quantity":
         return self._replace(e=post)

@@ -79,7 +79,7 @@ def untranslated(catalogue: Catalog) -> list[str]:
 
 
 def _labels() -> Iterator[str]:
-    words = [measurand.label for measurand in MEASURANDS.values()]
+    words = [label for measurand in MEASURANDS.values() for label in (measurand.label, measurand.power_label)]
     yield from dict.fromkeys([*words, *POST_LABELS.values(), *PROCESS_LABELS.values()])
 
 

@@ -79,6 +79,10 @@ def test_units_follow_the_process() -> None:
 
 def test_labels() -> None:
     assert Quantity.parse("1.8.0").label == "Active energy delivered"
+    assert Quantity.parse("3.29.0").label == "Reactive energy delivered"
+    assert Quantity.parse("3.7.0").label == "Reactive power delivered"
+    assert Quantity.parse("1.6.1").label == "Active power delivered"
+    assert Quantity.parse("12.7.0").label == "Voltage"
     assert Quantity.parse("200.8.0").label == "200.8.0"
     assert all(0 <= c <= 255 and measurand.label for c, measurand in MEASURANDS.items())
     assert len({measurand.label for measurand in MEASURANDS.values()}) == len(MEASURANDS)
