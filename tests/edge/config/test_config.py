@@ -101,7 +101,7 @@ def test_hash_names_the_text() -> None:
         ('name = "b"', 'name = "b"\nbauds = 9600', "line 15, lines[1].bauds (b)", "did you mean 'baud'?"),
         ('line = "a"', 'line = "a"\nxyzzy = 1', "line 21, meters[0].xyzzy (m1)", "known here: id, serial"),
         ('tenant = "t"', 'tenat = "t"', "line 3, tenat", "did you mean 'tenant'?"),
-        ("permit_close_bill", "permit_closebill", "settings.permit_closebill (m2)", "did you mean 'permit_close_bill'?"),
+        ("permit_close_bill", "permit_closebill", "settings.permit_closebill (m2)", "did you mean 'permit_close_bill'"),
         ("permit_close_bill = true", 'link = "x25"', "meters[1].settings.link (m2)", "invalid enum value 'x25'"),
         ('line = "b"', 'line = "bb"', "line 24, meters[1].line (m2)", "no line is called 'bb'; did you mean 'b'?"),
         ('line = "b"', 'line = "b"\nmodule = "gprs"', "meters[1].module (m2)", "'gprs'; there are: none"),
