@@ -102,7 +102,8 @@ async def make_side(database: Database, name: str, *, filled: bool = True) -> Si
         await db.flush()
         for user in users:
             await db.refresh(user)
-        side = Side(tenant, *users)
+        admin, viewer = users
+        side = Side(tenant, admin, viewer)
         who = Principal.of_session(side.admin, "", b"")
         _, side.write_key = await keys.create_key(db, who, "writes", can_write=True, expires_at=None, now=now)
         _, side.read_key = await keys.create_key(db, who, "reads", can_write=False, expires_at=None, now=now)

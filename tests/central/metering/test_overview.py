@@ -84,4 +84,5 @@ async def test_held_by_day(database: Database, tenant: Tenant) -> None:
 async def test_nothing_yet(database: Database) -> None:
     async with database.read() as db:
         (day,) = await fleet_days(db, 1, ZONE, DAY, DAY, int(time.time()))
-    assert (day.energy, day.share) == (0, None)
+    assert day.energy == 0
+    assert day.share is None
