@@ -114,6 +114,19 @@ class Language:
         moment = datetime.fromtimestamp(at, UTC)
         return format_datetime(moment, pattern + (":ss" if seconds else ""), tzinfo=zone, locale=self.locale)
 
+    def span(self, start: int, end: int | None, zone: ZoneInfo) -> str:
+        """Write from when to when; the day only once when it is the same."""
+        first = self.instant(start, zone)
+        if end is None:
+            return first
+        last = self.instant(end, zone)
+        both = [datetime.fromtimestamp(at, zone).date() for at in (start, end)]
+        return f"{first} – {last[-5:] if both[0] == both[1] else last}"
+
+    def short_day(self, day: date) -> str:
+        """Write day and month in few characters, as under a chart."""
+        return format_date(day, {"en": "MMM d", "ru": "dd.MM"}.get(self.code, "dd/MM"), locale=self.locale)
+
     def day(self, day: date, form: str = "medium") -> str:
         return format_date(day, form, locale=self.locale)
 

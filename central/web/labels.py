@@ -41,7 +41,7 @@ COMMANDS: Final = {
     "read_range": N_("Re-read profile"),
     "set_clock": N_("Set clock"),
     "apply_config": N_("Apply configuration"),
-    "close_bill": N_("Close bill"),
+    "close_bill": N_("Demand reset"),
 }
 #: Kind of event -> (words, icon, Tabler colour).
 EVENTS: Final = {
@@ -73,14 +73,49 @@ FLAGS: Final = {
     Quality.RECONSTRUCTED: N_("Reconstructed"),
     Quality.UNRECONCILED: N_("Not reconciled"),
 }
-#: Alarms a gateway lists in its state, by their first word.
+#: Alarms a gateway lists in its state (``code: what it says itself``) -> (words, what to do, icon, colour). Where there
+#: is nothing general to do, what the gateway says is shown.
 ALARMS: Final = {
-    "disk_full": N_("Disk full: the oldest acknowledged data are being dropped"),
-    "spool_pressure": N_("Disk nearly full"),
-    "spool_damaged": N_("The spool file was damaged and has been replaced"),
-    "clock_jump": N_("The clock jumped"),
-    "broker_unreachable": N_("The broker is out of reach"),
-}
+    "spool_full": (
+        N_("The gateway's store is full: readings pause"),
+        N_("What was not read stays in the meters. Restore the connection to the broker, free space on the gateway's"
+           " disk, or raise spool.limit_bytes."),
+        "database", "danger",
+    ),
+    "spool_pressure": (
+        N_("The gateway's store is nearly full"),
+        N_("Rows that have arrived here are dropped there before their time; nothing is lost."),
+        "database", "warning",
+    ),
+    "config_trial": (
+        N_("A new configuration is on trial"),
+        N_("It stays if the gateway reaches the broker with it; else the previous one comes back by itself."),
+        "hourglass", "info",
+    ),
+    "config_refused": (
+        N_("A configuration was refused; the previous one stays in force"), "", "file-code", "warning",
+    ),
+    "uplink_refused": (
+        N_("The broker refuses this gateway"),
+        N_("Check the user, password and certificate of its uplink, and the broker's access rules."),
+        "shield-lock", "danger",
+    ),
+    "uplink_unreachable": (
+        N_("The gateway did not reach the broker"),
+        N_("It goes on reading and delivers when it is back: nothing is lost meanwhile."),
+        "wifi", "warning",
+    ),
+    "uplink_unconfirmed": (
+        N_("The server confirms nothing that this gateway sends"),
+        N_("Check that ingest runs, and that the broker's access rules let this gateway send and receive."),
+        "hourglass", "warning",
+    ),
+    "uplink_rewound": (
+        N_("The server went back to an earlier state"),
+        N_("The gateway sends again what is missing here."),
+        "history", "warning",
+    ),
+}  # fmt: skip
 #: What a person may ask a meter for.
 READ_KINDS: Final = {
     "registers": N_("Registers"),
@@ -103,10 +138,14 @@ def event(kind: str) -> tuple[str, str, str]:
     return gettext(words), icon, colour
 
 
-def alarm(text: str) -> str:
-    """Translate a gateway's alarm ``code`` or ``code: details``; one not known is shown as it came."""
-    code, colon, details = text.partition(":")
-    return gettext(ALARMS[code]) + colon + details if code in ALARMS else text
+def alarm(text: str) -> tuple[str, str, str, str]:
+    """Return (words, what to do, icon, colour) of a gateway's alarm; one not known is shown as it came."""
+    code, _, said = text.partition(": ")
+    known = ALARMS.get(code)
+    if known is None:
+        return text, "", "alert-triangle", "danger"
+    words, advice, icon, colour = known
+    return gettext(words), gettext(advice) if advice else said, icon, colour
 
 
 def word(known: dict[str, str], code: str) -> str:

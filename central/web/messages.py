@@ -9,6 +9,7 @@ from central.accounts.errors import (
     SetupRefused,
 )
 from central.accounts.passwords import MAX_LENGTH, MIN_LENGTH
+from central.errors import CentralError, NotFound, Refused
 from central.web.i18n import gettext
 
 
@@ -29,6 +30,21 @@ def account_problem(error: AccountError) -> str:
             return gettext("This login name is taken.")
         case _:
             return gettext("This login name cannot be used: 2 to 100 characters without spaces.")
+
+
+def service_problem(error: CentralError) -> str:
+    """Say why a command was not queued."""
+    match error:
+        case Refused(field="gateway"):
+            return gettext("Too many commands wait for this gateway already: let it work them off.")
+        case Refused(field="meter"):
+            return gettext("Another gateway reads this meter now: load the page again.")
+        case Refused(field="confirm"):
+            return gettext("What you typed is not the meter's serial. Nothing was sent.")
+        case NotFound():
+            return gettext("It is not there any more: load the page again.")
+        case _:
+            return str(error)
 
 
 def password_rule() -> str:

@@ -9,7 +9,7 @@ from litestar.types import ControllerRouterHandler
 from central.web import i18n
 from central.web.forms import Web
 from central.web.i18n import gettext
-from central.web.pages import access, account, fleet_data, gateways, meter, meter_data, meters, overview
+from central.web.pages import access, account, config, fleet_data, gateways, meter, meter_data, meters, overview
 from central.web.render import page, static_router, viewer
 
 _HANDLERS: tuple[ControllerRouterHandler, ...] = (
@@ -20,10 +20,11 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     fleet_data.fleet_consumption, fleet_data.fleet_availability, fleet_data.gateway_health, fleet_data.gateway_clock,
     meters.meters, meters.meters_data, meters.meters_csv,
     meter.meter, meter.meter_status, meter.meter_now, meter.meter_registers, meter.meter_commands,
-    meter.read_now, meter.set_clock, meter.reread,
+    meter.read_now, meter.set_clock, meter.reread, meter.close_bill,
     meter_data.profile_data, meter_data.consumption_data, meter_data.demand_data, meter_data.module_data,
     gateways.gateways, gateways.gateways_list, gateways.gateway, gateways.gateway_live, gateways.gateway_progress,
     gateways.gateway_commands,
+    config.edit, config.check, config.apply, config.applied, config.applied_state,
 )  # fmt: skip
 
 

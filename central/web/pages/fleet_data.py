@@ -60,7 +60,8 @@ async def gateway_clock(db: Db, principal: Who, key: Key) -> dict[str, Any]:
         return {"empty": gettext("The gateway has told nothing in the last days.")}
     memory = _series(rows, gettext("Memory"), "line-3", "MiB", "rss_bytes", 1 / 2**20)
     clock = _series(rows, gettext("Clock offset"), "line-2", "ms", "clock_offset_ms")
-    return {**_frame(rows, principal), "series": [memory, clock]}
+    known = any(value is not None for _, value in clock["points"])
+    return {**_frame(rows, principal), "series": [memory, clock] if known else [memory]}
 
 
 async def _health(db: Db, principal: Who, key: Key) -> Sequence[Any]:
@@ -90,7 +91,7 @@ async def _days(db: Db, principal: Who) -> Sequence[FleetDay]:
 
 def _labels(days: Sequence[FleetDay]) -> dict[str, Any]:
     return {
-        "labels": [f"{day.day:%d/%m}" for day in days],
+        "labels": [current().short_day(day.day) for day in days],
         "tips": [current().day(day.day, "full") for day in days],
         "partial": [False] * (len(days) - 1) + [True],
     }

@@ -1,5 +1,6 @@
 """Gateways: the list, and one of them with its lines, meters, spool, configuration and commands."""
 
+import time
 from typing import Any
 
 from litestar import get
@@ -9,10 +10,12 @@ from central.fleet import service as fleet
 from central.registry import service as registry
 from central.registry.service import GatewayView
 from central.web.forms import Db, Key, Web, Who
+from central.web.pages.config import editable
 from central.web.pages.meters import meter_lines
 from central.web.progress import board, command_progress
 from central.web.render import page
 from central.web.views import banners
+from central.web.views.commands import listing
 from shared.intervals import zone as zone_of
 
 
@@ -34,6 +37,7 @@ async def gateway(request: Web, db: Db, principal: Who, key: Key) -> Response[st
     view = await registry.get_gateway(db, principal.tenant_id, key)
     return page(
         request, "gateway.html",
+        editable=editable(view) and principal.is_admin,
         config=view.live.config if view.live else "", config_hash=view.live.config_hash if view.live else "",
         **await _live(request, db, principal, view), **await _commands(request, db, principal, view),
     )  # fmt: skip
@@ -99,11 +103,5 @@ def _progress(request: Web, principal: Who, view: GatewayView) -> dict[str, Any]
 
 async def _commands(request: Web, db: Db, principal: Who, view: GatewayView) -> dict[str, Any]:
     rows = (await fleet.commands(db, principal.tenant_id, gateway_id=view.gateway.id, limit=15)).items
-    return {
-        "commands": rows,
-        "commands_open": any(command.row.status in ("queued", "sent") for command in rows),
-        "commands_url": f"/gateways/{view.gateway.key}/commands",
-        "progress": command_progress(request, principal),
-        "show_meter": True,
-        "problem": "",
-    }
+    url = f"/gateways/{view.gateway.key}/commands"
+    return listing(rows, url, command_progress(request, principal), int(time.time())) | {"show_meter": True}

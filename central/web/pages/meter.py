@@ -1,5 +1,6 @@
 """One meter: the page, its refreshed pieces, and the commands it offers."""
 
+import re
 import time
 from datetime import date, timedelta
 from typing import Annotated, Any, Final
@@ -10,7 +11,7 @@ from litestar.params import QueryParameter
 from litestar.response import Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from central.errors import CentralError, Refused
+from central.errors import CentralError
 from central.fleet import service as fleet
 from central.metering import service as metering
 from central.metering.consumption import MonthConsumption
@@ -18,18 +19,22 @@ from central.registry import service as registry
 from central.registry.service import MeterView
 from central.web.forms import Db, Key, Web, Who, field, fields
 from central.web.i18n import gettext
-from central.web.pages.meters import event_lines
+from central.web.messages import service_problem
+from central.web.pages.meters import event_groups, event_lines
 from central.web.progress import command_progress
 from central.web.render import page
 from central.web.views import availability, banners, instant, registers
+from central.web.views.commands import listing
 from shared.intervals import day_range, local_date
 from shared.intervals import zone as zone_of
 from shared.quantities import ACTIVE_PROFILE
-from shared.wire import Action, ReadNow, ReadRange, SetClock
+from shared.wire import Action, CloseBill, ReadNow, ReadRange, SetClock
 
 #: The longest range a person may have read again at once: what meters commonly hold.
 _LONGEST_REREAD: Final = 100
 _PROFILE_DAYS: Final = 7
+#: What a browser's regular expression takes for more than itself.
+_SYNTAX: Final = re.compile(r"[\^$\\.*+?()\[\]{}|/]")
 
 
 @get("/meters/{key:str}")
@@ -48,6 +53,8 @@ async def meter(
     days = await metering.availability(db, view, first.year, first.month, now=now)
     months = await metering.consumption_by_post(db, view, months=3, now=now) if channels else []
     found = await metering.events(db, principal.tenant_id, meter_id=view.meter.id, limit=40)
+    values = await _registers(db, view)
+    resets = values["registers"].resets if values["registers"] else None
     return page(
         request, "meter.html",
         zone=tz,
@@ -56,8 +63,10 @@ async def meter(
         channels=[str(channel.quantity) for channel in channels] or [str(ACTIVE_PROFILE)],
         profile_from=(min(last, today) - timedelta(days=_PROFILE_DAYS - 1)).isoformat(),
         yesterday=(today - timedelta(days=1)).isoformat(),
-        events=event_lines(found.items),
-        **_status(view), **await _now(db, view), **await _registers(db, view),
+        serial_pattern=_SYNTAX.sub(r"\\\g<0>", view.meter.serial),
+        events=event_groups(event_lines(found.items, tz)),
+        can_close_bill=principal.is_admin and view.gateway is not None and resets is not None,
+        **_status(view), **await _now(db, view), **values,
         **await _commands(request, db, principal, view),
     )  # fmt: skip
 
@@ -88,7 +97,7 @@ async def meter_commands(request: Web, db: Db, principal: Who, key: Key) -> Resp
     """Recent commands, for refreshing."""
     view = await registry.get_meter(db, principal.tenant_id, key)
     return page(
-        request, "parts/commands.html", zone=zone_of(view.zone), **await _commands(request, db, principal, view)
+        request, "parts/commands_answer.html", zone=zone_of(view.zone), **await _commands(request, db, principal, view)
     )
 
 
@@ -116,10 +125,24 @@ async def reread(request: Web, db: Db, principal: Who, key: Key) -> Response[str
     if not 0 <= (last - first).days < _LONGEST_REREAD:
         problem = gettext("Choose a first and a last day, at most %(days)s days apart.") % {"days": _LONGEST_REREAD}
         context = await _commands(request, db, principal, view)
-        return page(request, "parts/commands.html", 422, zone=zone_of(view.zone), **{**context, "problem": problem})
+        return page(
+            request, "parts/commands_answer.html", 422, zone=zone_of(view.zone), **{**context, "problem": problem}
+        )
     tz = zone_of(view.zone)
     action = ReadRange(key, day_range(first, tz).start, day_range(last, tz).end)
     return await _order(request, db, principal, key, action)
+
+
+@post("/meters/{key:str}/close-bill", opt={"admin": True}, status_code=200)
+async def close_bill(request: Web, db: Db, principal: Who, key: Key) -> Response[str]:
+    """Order a demand reset; the serial has to be typed again."""
+    serial = field(await fields(request), "serial", 64)
+    if not serial:
+        view = await registry.get_meter(db, principal.tenant_id, key)
+        problem = gettext("What you typed is not the meter's serial. Nothing was sent.")
+        context = {**await _commands(request, db, principal, view), "problem": problem}
+        return page(request, "parts/commands_answer.html", 422, zone=zone_of(view.zone), **context)
+    return await _order(request, db, principal, key, CloseBill(key, serial))
 
 
 async def _order(request: Web, db: Db, principal: Who, key: Key, action: Action) -> Response[str]:
@@ -128,13 +151,14 @@ async def _order(request: Web, db: Db, principal: Who, key: Key, action: Action)
     problem = ""
     try:
         if view.gateway is None:
-            raise Refused("gateway", gettext("No gateway reads this meter"))
-        await fleet.enqueue(db, principal.tenant_id, view.gateway, action, by=principal.author)
+            problem = gettext("No gateway reads this meter")
+        else:
+            await fleet.enqueue(db, principal.tenant_id, view.gateway, action, by=principal.author)
     except CentralError as error:
-        problem = str(error)
+        problem = service_problem(error)
     context = await _commands(request, db, principal, view)
     return page(
-        request, "parts/commands.html", 422 if problem else 200,
+        request, "parts/commands_answer.html", 422 if problem else 200,
         zone=zone_of(view.zone), **{**context, "problem": problem},
     )  # fmt: skip
 
@@ -162,14 +186,8 @@ async def _registers(db: AsyncSession, view: MeterView) -> dict[str, Any]:
 
 async def _commands(request: Web, db: Db, principal: Who, view: MeterView) -> dict[str, Any]:
     rows = (await fleet.commands(db, principal.tenant_id, meter_id=view.meter.id, limit=10)).items
-    return {
-        "commands": rows,
-        "commands_open": any(command.row.status in ("queued", "sent") for command in rows),
-        "commands_url": f"/meters/{view.meter.key}/commands",
-        "progress": command_progress(request, principal),
-        "show_meter": False,
-        "problem": "",
-    }
+    url = f"/meters/{view.meter.key}/commands"
+    return listing(rows, url, command_progress(request, principal), int(time.time())) | {"show_meter": False}
 
 
 def _month(text: str, today: date) -> date:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo
 
 from litestar import get
 from litestar.params import QueryParameter
@@ -23,12 +24,16 @@ from central.web.i18n import N_, current, gettext
 from central.web.render import page
 from central.web.views.availability import STRIP_DAYS, Cell, strip
 from central.web.views.banners import meter_state
+from central.web.views.event_details import detail
 from shared.intervals import day_range, local_date
 from shared.intervals import zone as zone_of
 
 _MAX_PAGE: Final = 100
 _MAX_EXPORT: Final = 100_000
 _CHUNK: Final = 1000
+#: Events of one kind within so many seconds are one line of a list; so many of their places are named.
+_TOGETHER: Final = 3600
+_PLACES: Final = 4
 _COLUMNS: Final = (
     N_("Key"), N_("Serial"), N_("Name"), N_("Customer"), N_("Metering point"), N_("State"), N_("Last reading"),
     N_("Availability"), N_("Gateway"),
@@ -58,6 +63,16 @@ class EventLine:
     meter: str
     place: str
     detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventGroup:
+    """The same thing at several places within an hour; ``first`` is the newest of them."""
+
+    first: EventLine
+    count: int
+    places: Sequence[tuple[str, str]]
+    more: int
 
 
 @get("/meters")
@@ -137,8 +152,8 @@ async def meter_lines(db: Db, principal: Who, views: Sequence[MeterView]) -> lis
     return [_line(view, held.get(view.meter.id, {}), now) for view in views]
 
 
-def event_lines(events: Sequence[EventView], serials: Mapping[str, str] | None = None) -> list[EventLine]:
-    """Lines of events; with ``serials`` each names its meter or gateway. A detail is shown as ``name: value``."""
+def event_lines(events: Sequence[EventView], tz: ZoneInfo, serials: Mapping[str, str] | None = None) -> list[EventLine]:
+    """Lines of events; with ``serials`` each names its meter or gateway."""
     return [
         EventLine(
             kind=event.kind,
@@ -146,10 +161,34 @@ def event_lines(events: Sequence[EventView], serials: Mapping[str, str] | None =
             until=event.until,
             meter=event.meter or "" if serials is not None else "",
             place=serials.get(event.meter or "", event.meter or event.gateway or "") if serials is not None else "",
-            detail=", ".join(f"{name}: {value}" for name, value in event.detail.items())[:200],
+            detail=detail(event.kind, event.detail, tz),
         )
         for event in events
     ]
+
+
+def event_groups(lines: Sequence[EventLine]) -> list[EventGroup]:
+    """Gather lines, newest first, of one kind within an hour of the newest; spans of one place stay apart."""
+    gathered: list[list[EventLine]] = []
+    for line in lines:
+        home = next((group for group in gathered if _together(group, line)), None)
+        if home is None:
+            gathered.append([line])
+        else:
+            home.append(line)
+    found = []
+    for group in gathered:
+        places = list(dict.fromkeys((line.meter, line.place) for line in group if line.place))
+        found.append(EventGroup(group[0], len(group), places[:_PLACES], len(places[_PLACES:])))
+    return found
+
+
+def _together(group: Sequence[EventLine], line: EventLine) -> bool:
+    return (
+        group[0].kind == line.kind
+        and group[0].at - line.at <= _TOGETHER
+        and not (line.until and any(other.place == line.place for other in group))
+    )
 
 
 def _line(view: MeterView, held: dict[Any, int], now: int) -> MeterLine:

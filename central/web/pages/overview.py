@@ -17,13 +17,17 @@ from central.registry.service import GatewayView, MeterFilter
 from central.web import labels
 from central.web.forms import Db, Web, Who
 from central.web.i18n import current, gettext, ngettext
-from central.web.pages.meters import MeterLine, event_lines, meter_lines
+from central.web.pages.meters import MeterLine, event_groups, event_lines, meter_lines
 from central.web.render import page
 from shared.intervals import local_date
 from shared.intervals import zone as zone_of
 
 _WORST: Final = 6
 _MOST: Final = 1000  # meters and gateways looked at for the lists of trouble
+#: A meter that is late becomes trouble when a whole interval has passed without a reading.
+_LATE: Final = 900  # s
+_EVENTS: Final = 60  # looked at
+_EVENT_GROUPS: Final = 7  # shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +96,26 @@ async def _trouble(db: Db, principal: Who) -> dict[str, Any]:
     gateways = (await registry.find_gateways(db, tenant, limit=_MOST)).items
     meters = (await registry.find_meters(db, tenant, MeterFilter(monitored=True), limit=_MOST)).items
     lines = await meter_lines(db, principal, meters)
-    found = await find_events(db, tenant, limit=12)
+    found = await find_events(db, tenant, limit=_EVENTS)
+    serials = {view.meter.key: view.meter.serial for view in meters}
+    groups = event_groups(event_lines(found.items, zone_of(principal.zone), serials))
     return {
         "gateways": [entry for gateway in gateways if (entry := _gateway_trouble(gateway, principal))],
-        "worst": _worst(lines),
-        "events": event_lines(found.items, {view.meter.key: view.meter.serial for view in meters}),
+        "worst": worst(lines, int(time.time())),
+        "events": groups[:_EVENT_GROUPS],
     }
 
 
-def _worst(lines: Sequence[MeterLine]) -> Sequence[MeterLine]:
-    """Meters in a bad state first, then those that hold the least of the last days."""
-    bad = {"wrong_serial": 0, "unreachable": 1, "unreconciled": 2, "stale": 3, "unknown": 4, "offline": 5}
-    needy = [line for line in lines if line.state in bad or (line.share is not None and line.share < 1)]
-    return sorted(needy, key=lambda line: (bad.get(line.state, 9), line.share or 0, line.key))[:_WORST]
+def worst(lines: Sequence[MeterLine], now: int) -> Sequence[MeterLine]:
+    """Meters in real trouble, the gravest first; what a silent gateway hides is that gateway's trouble."""
+    grave = {"wrong_serial": 0, "unreachable": 1, "unreconciled": 2, "stale": 3}
+    needy = [line for line in lines if line.state in grave and not (line.state == "stale" and _fresh(line, now))]
+    return sorted(needy, key=lambda line: (grave[line.state], line.share or 0, line.key))[:_WORST]
+
+
+def _fresh(line: MeterLine, now: int) -> bool:
+    live = line.view.live
+    return live is not None and live.last_ok is not None and now - live.last_ok < _LATE
 
 
 def _gateway_trouble(view: GatewayView, principal: Principal) -> GatewayTrouble | None:
@@ -120,7 +131,7 @@ def _gateway_trouble(view: GatewayView, principal: Principal) -> GatewayTrouble 
         at = view.live.changed_at or view.live.contact_at
         words = gettext("Offline since %(since)s") % {"since": current().instant(at, zone_of(principal.zone))}
         return GatewayTrouble(view.gateway.key, name, "offline", words)
-    words = labels.alarm(alarms[0]) if alarms else ngettext(
+    words = labels.alarm(alarms[0])[0] if alarms else ngettext(
         "%(num)d line does not work", "%(num)d lines do not work", len(broken)
     ) % {"num": len(broken)}  # fmt: skip
     return GatewayTrouble(view.gateway.key, name, "online", words)

@@ -23,6 +23,11 @@ document.body.addEventListener("htmx:afterRequest", (event) => {
 document.body.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.xhr.status === 422 || event.detail.xhr.status === 409) event.detail.shouldSwap = true;
 });
+// an order given in a dialog closes it: what became of it stands above the page
+document.body.addEventListener("htmx:afterRequest", (event) => {
+  if (event.detail.elt.matches(".modal form")) event.detail.elt.querySelector("[data-bs-dismiss]").click();
+});
+document.addEventListener("shown.bs.modal", (event) => event.target.querySelector("input")?.focus());
 // nothing is fetched for a page nobody looks at
 document.body.addEventListener("htmx:beforeRequest", (event) => {
   if (document.hidden && event.detail.requestConfig.triggeringEvent === undefined) event.preventDefault();

@@ -120,7 +120,9 @@ def of_gateway(view: GatewayView, zone: ZoneInfo) -> list[Banner]:
         )
     state = view.state
     if state:
-        found += [Banner("danger", "database", labels.alarm(alarm)) for alarm in state.alarms]
+        for alarm in state.alarms:
+            words, advice, icon, colour = labels.alarm(alarm)
+            found.append(Banner(colour, icon, words, advice))
     if state and view.online:
         found += [
             Banner("warning", "alert-circle", gettext("Line %(line)s does not work") % {"line": line.line}, line.error)

@@ -34,6 +34,7 @@ from shared.intervals import day_range, local_date
 from shared.quality import Quality
 from shared.quantities import Quantity
 from shared.wire import (
+    ApplyConfig,
     Command,
     GatewayState,
     GatewayTelemetry,
@@ -48,11 +49,24 @@ from shared.wire import (
 )
 
 LOGIN: Final = "ana"
+OPERATOR: Final = "rui"
 PASSWORD: Final = "quatro cavalos azuis"
 CURVE: Final = Path(__file__).parents[3] / "edge" / "simulators" / "data" / "steel_works_26_weeks.csv"
 CHANNELS: Final = (Quantity(1, 29), Quantity(5, 29), Quantity(8, 29))
 STEP: Final = 900
 DAYS: Final = 100
+#: What both gateways say is in force.
+CONFIG: Final = """gateway = "GATEWAY"
+tenant = "demo"
+
+[uplink]
+host = "broker.example"
+password = "********"
+
+[schedule]
+profile = 900
+"""
+CONFIG_HASH: Final = "9f2c41aa07b355d1"
 ZONE: Final = ZoneInfo("America/Sao_Paulo")
 _EPOCH: Final = date(1970, 1, 1)
 
@@ -87,12 +101,31 @@ PLANS: Final = (
     Plan("m-0007", "07582095", 1, "ok", 4, 0.2, registered=False),
 )
 
+#: (code, what the gateway said) of configurations applied to the first gateway, as ``conf-<code>``.
+APPLIED: Final = (
+    ("done", "in force; the broker was reached with it"),
+    (
+        "invalid",
+        (
+            "the new configuration is not a usable configuration:\n"
+            "  line 9, schedule.profle: unknown key 'profle'; did you mean 'profile'?\n"
+            "  line 2, tenant: expected `str`, got `int`"
+        ),
+    ),
+    (
+        "rolled_back",
+        "the previous configuration is back: the broker was not reached within 20 s: [Errno 111] Connection refused",
+    ),
+    ("not_permitted", "permissions.apply_config is off in the gateway's configuration"),
+)
+
 
 async def seed(database: Database, now: int) -> None:
     """Fill an empty database; ``now`` is the instant at which everything ends."""
     ours = TenantOf("demo", "Distribuidora Demonstração", ZONE.key)
     theirs = TenantOf("other", "Another utility", ZONE.key)
     await create_user(database, ours, LOGIN, "Ana Souza", PASSWORD, is_admin=True, now=now)
+    await create_user(database, ours, OPERATOR, "Rui Lima", PASSWORD, is_admin=False, now=now)
     await create_user(database, theirs, "bob", "Bob", PASSWORD, is_admin=True, now=now)
     async with database.write() as db:
         tenant, other = await ensure_tenant(db, ours), await ensure_tenant(db, theirs)
@@ -125,7 +158,7 @@ async def _gateways(db: AsyncSession, tenant: Tenant, now: int) -> list[Gateway]
                 LineState("optical-3", "backing_off", "", 1, "connection refused by 10.2.0.17:5000", now - 900),
             ] if online else [LineState("tcp-1", "idle")],
             [_state(plan, now) for plan in PLANS if plan.gateway == number],
-            [] if online else ["disk_full"],
+            [] if online else ["spool_full: the spool is full: readings pause"],
         )  # fmt: skip
         db.add(
             GatewayLive(
@@ -134,8 +167,8 @@ async def _gateways(db: AsyncSession, tenant: Tenant, now: int) -> list[Gateway]
                 contact_at=contact,
                 changed_at=now - 86400 if online else contact,
                 state=encode(state),
-                config='id = "gw"\ntenant = "demo"\n\n[broker]\nhost = "broker.example"\npassword = "***"\n',
-                config_hash="9f2c41aa07b355d1",
+                config=CONFIG.replace("GATEWAY", gateway.key),
+                config_hash=CONFIG_HASH,
             )
         )
         for back in range(0, 3 * 86400, 600):
@@ -355,6 +388,30 @@ async def _commands(db: AsyncSession, tenant: Tenant, gateway: Gateway, now: int
             result=encode(result),
         )
     )
+
+    for number, (code, message) in enumerate(APPLIED):
+        text = CONFIG.replace("GATEWAY", gateway.key).replace("profile", "profle")
+        command = Command(f"conf-{code}", now - 9000 - number, now - 5400, LOGIN, ApplyConfig(text, CONFIG_HASH))
+        ended = Result(command.id, now - 8990, code == "done", code, message)
+        db.add(
+            FleetCommand(
+                id=command.id,
+                tenant_id=tenant.id,
+                gateway_id=gateway.id,
+                kind="apply_config",
+                by=LOGIN,
+                action=encode(command),
+                issued_at=command.issued_at,
+                expires_at=command.expires_at,
+                status="done" if ended.ok else "failed",
+                sends=1,
+                sent_at=now - 8999,
+                finished_at=now - 8990,
+                code=code,
+                message=message,
+                result=encode(ended),
+            )
+        )
 
 
 def _curve() -> list[tuple[int, int, int]]:

@@ -25,7 +25,8 @@ ARGUMENTS = [
 ]  # fmt: skip
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
-PAGES = ("/", "/meters", "/meters/m-0002", "/meters/m-0004", "/gateways", "/gateways/gw-mooca", "/profile", "/keys")
+PAGES = ("/", "/meters", "/meters/m-0002", "/meters/m-0004", "/gateways", "/gateways/gw-mooca", "/profile", "/keys",
+         "/gateways/gw-mooca/config", "/gateways/gw-mooca/config/conf-invalid")  # fmt: skip
 
 #: Every chart of the page has drawn something of its data.
 DRAWN = """() => {
@@ -206,3 +207,46 @@ def test_keyboard_reaches_everything(desk: Watched) -> None:
         assert name, page.evaluate("document.activeElement.outerHTML")
         reached.add(name)
     assert {"Medidores", "Ler agora", "Acertar relógio", "Mês anterior", "Canal", "Antes", "Período"} <= reached
+
+
+def test_zero_registers_wait_behind_their_switch(desk: Watched) -> None:
+    page = desk.page
+    desk.open("/meters/m-0002")
+    assert not page.is_visible(".registers th.is-zero")
+    page.check("#show-zeros")
+    assert page.is_visible(".registers th.is-zero")
+    page.evaluate("htmx.ajax('GET', '/meters/m-0002/registers', {target: '.registers-card > div:last-child'})")
+    page.wait_for_timeout(500)
+    assert page.is_checked("#show-zeros")  # a refresh does not hide them again
+    assert desk.faults == []
+
+
+def test_demand_reset_needs_the_serial_typed(desk: Watched) -> None:
+    page = desk.page
+    desk.open("/meters/m-0003")
+    page.click("[data-bs-target='#close-bill']")
+    page.wait_for_selector("#close-bill.show")
+    page.wait_for_function("document.activeElement.id === 'close-bill-serial'")
+    page.keyboard.type("08910755")
+    page.keyboard.press("Enter")
+    page.wait_for_timeout(300)
+    assert page.is_visible("#close-bill.show")  # the browser itself refuses another serial
+    page.fill("#close-bill-serial", "08910754")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#command-latest >> text=Reposição de demanda")
+    page.wait_for_selector("#close-bill.show", state="detached")
+    assert desk.faults == []
+
+
+def test_configuration_is_changed_step_by_step(desk: Watched) -> None:
+    page = desk.page
+    desk.open("/gateways/gw-mooca")
+    page.click("a[href$='/config']")
+    page.fill("#toml", page.input_value("#toml").replace("900", "600"))
+    page.get_by_role("button", name="Ver a diferença").click()
+    assert page.locator(".diff .plus").inner_text().split("\n")[-1] == "profile = 600"
+    page.get_by_role("button", name="Aplicar em gw-mooca").click()
+    page.wait_for_selector("#config-state >> text=À espera do controlador")
+    with page.expect_response(lambda r: r.url.endswith("/state")):
+        time.sleep(0.1)  # it asks again by itself while the result is open
+    assert desk.faults == []

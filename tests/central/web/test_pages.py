@@ -11,10 +11,12 @@ from tests.central.web.conftest import HTML, Client, csrf, log_in
 from tests.central.web.seed import LOGIN, PASSWORD, PLANS
 
 PAGES = ("/", "/meters", "/meters/m-0001", "/meters/m-0007", "/gateways", "/gateways/gw-mooca", "/gateways/gw-lapa",
+         "/gateways/gw-mooca/config", "/gateways/gw-mooca/config/conf-invalid",
          "/profile", "/keys")  # fmt: skip
 PIECES = ("/overview/totals", "/overview/trouble", "/gateways/list", "/meters/m-0002/status", "/meters/m-0002/now",
           "/meters/m-0002/registers", "/meters/m-0002/commands", "/gateways/gw-mooca/live",
-          "/gateways/gw-mooca/progress", "/gateways/gw-mooca/commands")  # fmt: skip
+          "/gateways/gw-mooca/progress", "/gateways/gw-mooca/commands",
+          "/gateways/gw-mooca/config/conf-rolled_back/state")  # fmt: skip
 DATA = ("/data/fleet/consumption", "/data/fleet/availability", "/data/meters", "/data/meters/m-0002/consumption",
         "/data/meters/m-0002/demand", "/data/meters/m-0002/module", "/data/gateways/gw-mooca/health",
         "/data/gateways/gw-mooca/clock")  # fmt: skip
@@ -115,10 +117,11 @@ def test_trouble_is_said(client: Client, key: str, words: str) -> None:
 def test_gateway_says_its_trouble(client: Client) -> None:
     offline = client.get("/gateways/gw-lapa", headers=HTML).text
     assert "Offline since" in offline
-    assert "Disk full: the oldest acknowledged data are being dropped" in offline
+    assert "store is full: readings pause" in offline
+    assert "raise spool.limit_bytes" in offline
     online = client.get("/gateways/gw-mooca", headers=HTML).text
     assert "Line optical-3 does not work" in online
-    assert "password = &#34;***&#34;" in online
+    assert "password = &#34;********&#34;" in online
 
 
 def test_profile_tells_gaps_posts_and_quality(client: Client) -> None:

@@ -75,7 +75,7 @@ export function valueAxis(name, extra = {}) {
 
 export function timeAxis(hours, extra = {}) {
   return {
-    type: "time", axisLine: { lineStyle: { color: colour("grid") } }, axisTick: { show: false }, splitLine: { show: false },
+    type: "time", minInterval: 60000, axisLine: { lineStyle: { color: colour("grid") } }, axisTick: { show: false }, splitLine: { show: false },
     axisLabel: { color: colour("axis"), fontSize: 11, hideOverlap: true, formatter: hours.label }, ...extra,
   };
 }

@@ -14,7 +14,7 @@ export function lines(data) {
       formatter: (items) => tip(full(hours.from(items[0].value[0])), items.map((item) => [item.color, item.seriesName, amount(item.value[1], data.series[item.seriesIndex].unit)])),
     },
     xAxis: timeAxis(hours),
-    yAxis: units.slice(0, 2).map((unit, at) => valueAxis(unit, { scale: !data.zero, position: at ? "right" : "left", splitLine: { show: !at, lineStyle: { color: colour("grid") } }, nameTextStyle: { color: colour("axis"), align: at ? "right" : "left", fontSize: 11 } })),
+    yAxis: units.slice(0, 2).map((unit, at) => valueAxis(unit, { scale: !data.zero, minInterval: unit ? undefined : 1, position: at ? "right" : "left", splitLine: { show: !at, lineStyle: { color: colour("grid") } }, nameTextStyle: { color: colour("axis"), align: at ? "right" : "left", fontSize: 11 } })),
     series: data.series.map((series) => ({
       type: "line", name: series.name, yAxisIndex: Math.max(0, units.indexOf(series.unit)), showSymbol: series.points.length < 3, symbolSize: 5,
       lineStyle: { width: 1.8 }, itemStyle: { color: colour(series.colour) }, areaStyle: data.series.length === 1 ? { opacity: 0.12 } : undefined,
