@@ -93,7 +93,8 @@ class LineWorker:
             delay = self.plan.failed(unit.id, None, self._wall(), outcome.error)
             self._log(unit, None, outcome.error, delay)
         self._want_backfill(unit)
-        await self._after(unit, outcome, before != self._shown(unit))
+        whole = unit.next_chunk(self._wall()) is None  # the count of missing intervals is news too
+        await self._after(unit, outcome, whole or before != self._shown(unit))
 
     async def _after(self, unit: Unit, outcome: Outcome, turned: bool) -> None:
         """A line that is down is everybody's trouble; let others run between two visits."""
