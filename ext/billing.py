@@ -10,6 +10,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
@@ -113,32 +114,72 @@ def bill(
     ends, slots = _segments(lookup)
     offsets = _offsets(meter_view)
     count, width = len(offsets) - 1, WIDTH * (max(slots) + 1)
-    sums = array("q", (0,)) * (width * count)
+    sums = array("q", bytes(8 * width * count))
     cuts = [_cut(offsets, part, threads) for part in range(threads + 1)]
-    with ThreadPoolExecutor(threads, "bill") as pool:
-        parts = [
-            pool.submit(
-                _bill,
-                meter_view,
-                start_view,
-                value_view,
-                memoryview(offsets),
-                first,
-                last,
-                lookup.begin,
-                ends,
-                slots,
-                lookup.step,
-                window,
-                width,
-                memoryview(sums),
-            )
-            for first, last in pairwise(cuts)
-        ]
-    refused = [row for row in (part.result() for part in parts) if row >= 0]
+    parts = [
+        partial(
+            _bill,
+            meter_view,
+            start_view,
+            value_view,
+            memoryview(offsets),
+            first,
+            last,
+            lookup.begin,
+            ends,
+            slots,
+            lookup.step,
+            window,
+            width,
+            memoryview(sums),
+        )
+        for first, last in pairwise(cuts)
+    ]
+    bad = [parts[0]()] if threads == 1 else _in_parallel(parts)
+    refused = [row for row in bad if row >= 0]
     if refused:
         raise _refusal(min(refused), meter_view, start_view, lookup)
     return SlotTotals(array("i", [meter_view[at] for at in offsets[:count]]), max(slots) + 1, sums)
+
+
+def bill_series(
+    values: "Buffer", flags: "Buffer", start: int, lookup: Lookup, mask: int, window: int = 1, meter: int = 0
+) -> SlotTotals:
+    """Return the totals of every slot of one meter's block series, as :func:`bill` does from columns.
+
+    ``values`` array('q') raw counts and ``flags`` array('H') of intervals of ``lookup.step`` s from ``start`` UTC;
+    those with a flag of ``mask`` count as missing. Other threads run meanwhile. Raises :class:`BillingError`.
+    """
+    value_view, flag_view = int64(values, "values"), uint16(flags, "flags")
+    if len(value_view) != len(flag_view):
+        raise BillingError(f"{len(value_view)} values and {len(flag_view)} flags: one each per interval")
+    if not 0 <= mask <= 0xFFFF:
+        raise BillingError(f"mask {mask:X} is no set of 16 flags")
+    if not 1 <= window <= MAX_WINDOW:
+        raise BillingError(f"window of {window} intervals is not 1..{MAX_WINDOW}")
+    ends, slots = _segments(lookup)
+    step, count = lookup.step, len(value_view)
+    first, last = lookup.begin * step, ends[len(ends) - 1] * step
+    if start % step or not first <= start <= last - count * step:
+        raise BillingError(
+            f"series of {count} intervals of {step} s from {start} is off the step or outside [{first}, {last})"
+        )
+    limit = 1 << (62 - count.bit_length())
+    segment = bisect_right(ends, start // step)
+    width = max(slots) + 1
+    sums = array("q", bytes(8 * WIDTH * width))
+    bad = _dense(
+        value_view, flag_view, mask, start // step, ends, slots, segment, step, window, limit, memoryview(sums)
+    )
+    if bad >= 0:
+        at = next(i for i in range(bad, count) if not flag_view[i] & mask and not -limit <= value_view[i] < limit)
+        raise BillingError(f"interval {at} has {value_view[at]} counts: sums of {count} stay exact below {limit} each")
+    return SlotTotals(array("i", (meter,)), width, sums)
+
+
+def _in_parallel(parts: "list[partial[int]]") -> list[int]:
+    with ThreadPoolExecutor(len(parts), "bill") as pool:
+        return [done.result() for done in [pool.submit(part) for part in parts]]
 
 
 def _segments(lookup: Lookup) -> tuple[memoryview, memoryview]:
@@ -149,11 +190,10 @@ def _segments(lookup: Lookup) -> tuple[memoryview, memoryview]:
         raise BillingError(
             f"lookup in steps of {lookup.step} s from interval {lookup.begin}: 1 s or more, from 1970 on"
         )
-    before = lookup.begin
-    for i, end in enumerate(ends):
-        if end <= before:
-            raise BillingError(f"segment {i} of the lookup ends at interval {end}, not after {before}")
-        before = end
+    bad = _descending(ends, lookup.begin)
+    if bad >= 0:
+        before = ends[bad - 1] if bad else lookup.begin
+        raise BillingError(f"segment {bad} of the lookup ends at interval {ends[bad]}, not after {before}")
     if max(slots) >= MAX_SLOTS:
         raise BillingError(f"slot {max(slots)} of the lookup is not below {MAX_SLOTS}")
     return ends, slots
@@ -291,6 +331,71 @@ def _meter(
             sums[row + 1] += stop - i
             window_at = _windows(values, window_at, min(stop, j - window + 1), window, shift, step, row, sums)
             i = stop
+    return -1
+
+
+def _descending(ends: memoryview, begin: int) -> int:
+    """Return the first segment that does not end after the one before it, -1 if none."""
+    before = begin
+    for i in range(len(ends)):
+        if ends[i] <= before:
+            return i
+        before = ends[i]
+    return -1
+
+
+@cython.boundscheck(False)
+@cython.initializedcheck(False)
+@cython.cdivision(True)
+def _dense(
+    values: memoryview,
+    flags: memoryview,
+    mask: int,
+    shift: int,
+    ends: memoryview,
+    slots: memoryview,
+    segment: int,
+    step: int,
+    window: int,
+    limit: int,
+    sums: memoryview,
+) -> int:
+    """Add a series whose first interval is ``shift``, in ``segment``, as `_meter` does.
+
+    Return -1, or where to look for a value outside [-limit, limit), a power of two.
+    """
+    with cython.nogil:
+        i = 0
+        while i < len(values):
+            if flags[i] & mask != 0:
+                i += 1
+                continue
+            j = i + 1
+            while j + 16 <= len(values):
+                seen = 0
+                for k in range(j, j + 16):
+                    seen |= flags[k]
+                if seen & mask != 0:
+                    break
+                j += 16
+            while j < len(values) and flags[j] & mask == 0:
+                j += 1
+            window_at = i + (window - (i + shift) % window) % window
+            while i < j:
+                while ends[segment] <= i + shift:
+                    segment += 1
+                stop = min(j, ends[segment] - shift)
+                row = 5 * slots[segment]
+                energy, wide = 0, 0
+                for k in range(i, stop):
+                    energy += values[k]
+                    wide |= values[k] + limit
+                if wide < 0 or wide >= 2 * limit:
+                    return i
+                sums[row] += energy
+                sums[row + 1] += stop - i
+                window_at = _windows(values, window_at, min(stop, j - window + 1), window, shift, step, row, sums)
+                i = stop
     return -1
 
 

@@ -9,9 +9,15 @@ cdef Py_ssize_t _beyond(
 cdef Py_ssize_t _misplaced(const long long[::1] ends, long long last) except? -2
 
 @cython.locals(i=Py_ssize_t)
-cdef Py_ssize_t _full(const long long[::1] total, const unsigned short[::1] coverage, long long limit) except? -2
+cdef Py_ssize_t _full(const long long[::1] total, const unsigned short[::1] coverage) except? -2
 
-@cython.locals(i=Py_ssize_t)
+@cython.locals(i=Py_ssize_t, wide=cython.longlong)
+cdef bint _wide(const long long[::1] values, long long limit) noexcept
+
+@cython.locals(i=Py_ssize_t, most=cython.ushort)
+cdef bint _saturated(const unsigned short[::1] coverage) noexcept
+
+@cython.locals(i=Py_ssize_t, k=Py_ssize_t, stop=Py_ssize_t, seen=cython.uint, turn=cython.longlong)
 cdef int _add(
     long long[::1] total,
     unsigned short[::1] coverage,

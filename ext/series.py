@@ -13,11 +13,21 @@ from ext._views import int64, uint16
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+    from ext import _plain as cython
+else:
+    try:
+        import cython
+    except ImportError:  # only a compiler needs it
+        from ext import _plain as cython
+
 #: Raw counts are below this, so that a sum of 2**20 of them is exact.
 MAX_COUNT: Final = 1 << 42
 
 #: Intervals of a series, or meters of a sum: ten years of five minutes.
 MAX_TERMS: Final = 1 << 20
+
+#: A total from here on takes no further value.
+_FULL: Final = 1 << 61
 
 
 class SeriesError(ValueError):
@@ -47,7 +57,7 @@ def add(total: "Buffer", coverage: "Buffer", values: "Buffer", flags: "Buffer", 
     if sign not in (1, -1):
         raise SeriesError(f"sign {sign} is neither 1 nor -1")
     _check(_beyond(value_view, flag_view, mask, MAX_COUNT), value_view)
-    bad = _full(total_view, coverage_view, MAX_COUNT * (MAX_TERMS - 1))
+    bad = _full(total_view, coverage_view)
     if bad >= 0:
         raise SeriesError(f"interval {bad} already holds {total_view[bad]} of {coverage_view[bad]}: the sum is full")
     _add(total_view, coverage_view, value_view, flag_view, mask, sign)
@@ -71,7 +81,7 @@ def resample(
         )
     _check(_beyond(value_view, flag_view, mask, MAX_COUNT), value_view)
     groups = len(end_view)
-    sums, merged, counts = array("q", (0,)) * groups, array("H", (0,)) * groups, array("q", (0,)) * groups
+    sums, merged, counts = array("q", bytes(8 * groups)), array("H", bytes(2 * groups)), array("q", bytes(8 * groups))
     _resample(value_view, flag_view, end_view, mask, memoryview(sums), memoryview(merged), memoryview(counts))
     return sums, merged, counts
 
@@ -80,7 +90,7 @@ def gaps(flags: "Buffer", mask: int) -> list[tuple[int, int]]:
     """Return the ranges [first, end) of intervals with a flag of ``mask``, in order, as long as they can be."""
     flag_view = uint16(flags, "flags")
     _check_mask(mask)
-    edges = array("q", (0,)) * (len(flag_view) + 1)
+    edges = array("q", bytes(8 * (len(flag_view) + 1)))
     count = _gaps(flag_view, mask, memoryview(edges))
     found = edges[:count].tolist()
     return list(zip(found[::2], found[1::2], strict=True))
@@ -133,11 +143,23 @@ def _check(bad: int, values: memoryview) -> None:
 
 
 def _beyond(values: memoryview, flags: memoryview, mask: int, limit: int) -> int:
-    """Return the first interval that counts and is beyond the limit, -1 if none."""
+    """Return the first interval that counts and is beyond ``limit``, a power of two; -1 if none."""
+    if not _wide(values, limit):
+        return -1
     for i in range(len(values)):
         if (values[i] > limit or values[i] < -limit) and flags[i] & mask == 0:
             return i
     return -1
+
+
+@cython.boundscheck(False)
+@cython.initializedcheck(False)
+def _wide(values: memoryview, limit: int) -> bool:
+    """Say whether any value may be outside [-limit, limit); no branch, so that the compiler takes several at once."""
+    wide = 0
+    for i in range(len(values)):
+        wide |= values[i] + limit
+    return not 0 <= wide < 2 * limit
 
 
 def _misplaced(ends: memoryview, last: int) -> int:
@@ -150,18 +172,45 @@ def _misplaced(ends: memoryview, last: int) -> int:
     return -1
 
 
-def _full(total: memoryview, coverage: memoryview, limit: int) -> int:
+def _full(total: memoryview, coverage: memoryview) -> int:
+    """Return the first interval whose sum can take no further value, -1 if none."""
+    if not _wide(total, _FULL) and not _saturated(coverage):
+        return -1
     for i in range(len(total)):
-        if total[i] > limit or total[i] < -limit or coverage[i] == 0xFFFF:
+        if total[i] >= _FULL or total[i] < -_FULL or coverage[i] == 0xFFFF:
             return i
     return -1
 
 
+@cython.boundscheck(False)
+@cython.initializedcheck(False)
+def _saturated(coverage: memoryview) -> bool:
+    most = 0
+    for i in range(len(coverage)):
+        most = max(most, coverage[i])
+    return most == 0xFFFF
+
+
+@cython.boundscheck(False)
+@cython.initializedcheck(False)
 def _add(total: memoryview, coverage: memoryview, values: memoryview, flags: memoryview, mask: int, sign: int) -> None:
-    for i in range(len(values)):
-        if flags[i] & mask == 0:
-            total[i] += sign * values[i]
-            coverage[i] += 1
+    turn = -1 if sign < 0 else 0  # (value ^ -1) - -1 is -value
+    i = 0
+    while i < len(values):
+        stop = min(i + 32, len(values))
+        seen = 0
+        for k in range(i, stop):
+            seen |= flags[k]
+        if seen & mask == 0:  # no branch inside, so that the compiler takes several intervals at once
+            for k in range(i, stop):
+                total[k] += (values[k] ^ turn) - turn
+                coverage[k] += 1
+        else:
+            for k in range(i, stop):
+                if flags[k] & mask == 0:
+                    total[k] += (values[k] ^ turn) - turn
+                    coverage[k] += 1
+        i = stop
 
 
 def _resample(

@@ -14,15 +14,22 @@ COUNT = 105_120
 HOUR = 12
 WINDOW = 3
 
-Case = Callable[[Any, Any], Any]
 
+class Sum:
+    """What a series is added to, again and again."""
 
-def numpy_add(values: Any, flags: Any) -> Any:
-    total, coverage = np.zeros(COUNT, np.int64), np.zeros(COUNT, np.uint16)
-    good = flags == 0
-    np.add(total, values, out=total, where=good)
-    np.add(coverage, 1, out=coverage, where=good)
-    return total, coverage
+    def __init__(self) -> None:
+        self.total, self.coverage = np.zeros(COUNT, np.int64), np.zeros(COUNT, np.uint16)
+
+    def ours(self, kernels: Any, values: Any, flags: Any) -> Any:
+        kernels.add(self.total, self.coverage, values, flags, 1)
+        return self.total, self.coverage
+
+    def numpy(self, values: Any, flags: Any) -> Any:
+        good = flags == 0
+        np.add(self.total, values, out=self.total, where=good)
+        np.add(self.coverage, 1, out=self.coverage, where=good)
+        return self.total, self.coverage
 
 
 def numpy_resample(values: Any, flags: Any) -> Any:
@@ -50,19 +57,20 @@ def numpy_sliding(values: Any, flags: Any) -> Any:
     return demand[at], at, whole.sum()
 
 
-def ours_add(kernels: Any, values: Any, flags: Any) -> Any:
-    total, coverage = array("q", (0,)) * COUNT, array("H", (0,)) * COUNT
-    kernels.add(total, coverage, values, flags, 1)
-    return total, coverage
-
-
 HOURS = array("q", range(HOUR, COUNT + 1, HOUR))
 
-CASES: dict[str, tuple[Callable[[Any, Any, Any], Any], Case]] = {
-    "sum of meters": (ours_add, numpy_add),
-    "hours": (lambda kernels, values, flags: kernels.resample(values, flags, HOURS, 1), numpy_resample),
-    "gaps": (lambda kernels, values, flags: kernels.gaps(flags, 1), numpy_gaps),
-    "sliding demand": (lambda kernels, values, flags: kernels.sliding(values, flags, 1, WINDOW), numpy_sliding),
+Pair = tuple[Callable[[Any, Any, Any], Any], Callable[[Any, Any], Any]]
+
+
+def add_pair() -> Pair:
+    return Sum().ours, Sum().numpy
+
+
+CASES: dict[str, Callable[[], Pair]] = {
+    "sum of meters": add_pair,
+    "hours": lambda: (lambda kernels, values, flags: kernels.resample(values, flags, HOURS, 1), numpy_resample),
+    "gaps": lambda: (lambda kernels, values, flags: kernels.gaps(flags, 1), numpy_gaps),
+    "sliding demand": lambda: (lambda kernels, *series: kernels.sliding(*series, 1, WINDOW), numpy_sliding),
 }
 
 
@@ -72,7 +80,7 @@ def test_series(benchmark: Any, case: str, side: str, sizes: list[str]) -> None:
     benchmark.group = f"{case}, a year of five minutes"
     rng = np.random.default_rng(3)
     values, flags = rng.integers(0, 5000, COUNT), (rng.random(COUNT) < 0.005).astype(np.uint16)
-    ours, peer = CASES[case]
+    ours, peer = CASES[case]()
     mine = partial(ours, load_compiled("series"), values, flags)
     theirs = partial(peer, values, flags)
     for left, right in zip(mine(), theirs(), strict=True):

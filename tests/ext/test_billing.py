@@ -116,6 +116,49 @@ def test_against_plain_python(billing: ModuleType, data: st.DataObject, window: 
     assert list(billing.bill(*columns(rows), lookup, window, threads).rows()) == plain(rows, lookup, window)
 
 
+@given(data=st.data(), window=st.sampled_from([1, 2, 3, 15]))
+def test_a_block_series_comes_to_what_its_rows_do(billing: ModuleType, data: st.DataObject, window: int) -> None:
+    begin = data.draw(st.integers(0, 40))
+    ends = sorted(data.draw(st.sets(st.integers(begin + 1, begin + 300), min_size=1, max_size=12)))
+    slots = data.draw(st.lists(st.integers(0, 40), min_size=len(ends), max_size=len(ends)))
+    lookup = Segments(900, begin, array("q", ends), array("H", slots))
+    first = data.draw(st.integers(begin, ends[-1]))
+    count = data.draw(st.integers(0, ends[-1] - first))
+    gone = data.draw(st.sets(st.integers(0, 300), max_size=8))
+    values = array("q", [i * 2_654_435_761 % 2**32 - 2**31 for i in range(count)])
+    flags = array("H", [0b101 if i in gone else 0b010 for i in range(count)])
+    totals = billing.bill_series(values, flags, first * 900, lookup, 0b100, window, 8)
+    rows = [(8, (first + i) * 900, value) for i, value in enumerate(values) if i not in gone]
+    assert list(totals.rows()) == plain(rows, lookup, window)
+
+
+def test_a_block_series_stays_exact_or_is_refused(billing: ModuleType) -> None:
+    flags, limit = array("H", bytes(6)), 2**60
+    (total,) = billing.bill_series(array("q", [limit - 1] * 3), flags, 3600, LOOKUP, 1, 3).rows()
+    assert total == (0, 2, 3 * (limit - 1), 3, 1, 3 * (limit - 1), 3600)
+    (total,) = billing.bill_series(array("q", [-limit] * 3), flags, 3600, LOOKUP, 1, 3).rows()
+    assert total[2:6] == (-3 * limit, 3, 1, -3 * limit)
+    for value in (limit, -limit - 1, 2**63 - 1, -(2**63)):
+        values = array("q", [0, 0, value])
+        with pytest.raises(billing.BillingError, match=f"interval 2 has {value} counts"):
+            billing.bill_series(values, flags, 3600, LOOKUP, 1, 3)
+        (total,) = billing.bill_series(values, array("H", [0, 0, 1]), 3600, LOOKUP, 1, 3).rows()
+        assert total[2:5] == (0, 2, 0)
+
+
+def test_refuses_a_block_series_that_does_not_fit(billing: ModuleType) -> None:
+    values, flags = array("q", [1, 2]), array("H", [0, 0])
+    for start in (2700, 3001, 8700, 9000, -300):
+        with pytest.raises(billing.BillingError, match=f"2 intervals of 300 s from {start}"):
+            billing.bill_series(values, flags, start, LOOKUP, 1)
+    with pytest.raises(billing.BillingError, match="2 values and 1 flags"):
+        billing.bill_series(values, array("H", [0]), 3000, LOOKUP, 1)
+    with pytest.raises(billing.BillingError, match="mask 10000"):
+        billing.bill_series(values, flags, 3000, LOOKUP, 0x10000)
+    with pytest.raises(billing.BillingError, match="window of 0"):
+        billing.bill_series(values, flags, 3000, LOOKUP, 1, 0)
+
+
 @pytest.mark.parametrize("change", [date(2018, 2, 1), date(2018, 11, 1)])
 def test_the_months_of_daylight_saving(billing: ModuleType, change: date) -> None:
     lookup = month_lookup(brazil_calendar(intermediate_minutes=60), 300, change, 2)

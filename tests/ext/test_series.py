@@ -38,14 +38,19 @@ def test_a_balance_of_three_meters(series: ModuleType) -> None:
     assert (total.tolist(), coverage.tolist()) == ([13, 13, 9], [3, 2, 3])
 
 
-@given(meters=st.lists(st.lists(st.tuples(st.integers(-LIMIT, LIMIT), flags_of_one), min_size=7, max_size=7)))
+@given(
+    meters=st.lists(st.lists(st.tuples(st.integers(-LIMIT, LIMIT), flags_of_one), min_size=70, max_size=70), max_size=3)
+)
 def test_sums_against_plain_python(series: ModuleType, meters: list[list[Row]]) -> None:
-    total, coverage = array("q", bytes(56)), array("H", bytes(14))
+    total, coverage = array("q", bytes(560)), array("H", bytes(140))
     for rows in meters:
         series.add(total, coverage, *arrays(rows), MASK)
-    for i in range(7):
+    for rows in meters:  # the same again and away: nothing but coverage remains of it
+        series.add(total, coverage, *arrays(rows), MASK)
+        series.add(total, array("H", bytes(140)), *arrays(rows), MASK, -1)
+    for i in range(70):
         counted = [rows[i][0] for rows in meters if counts(rows[i])]
-        assert (total[i], coverage[i]) == (sum(counted), len(counted))
+        assert (total[i], coverage[i]) == (sum(counted), 2 * len(counted))
 
 
 def test_a_refused_series_changes_nothing(series: ModuleType) -> None:
