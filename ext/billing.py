@@ -32,6 +32,9 @@ MAX_WINDOW: Final = 1440
 #: More threads than the largest machines have cores.
 MAX_THREADS: Final = 256
 
+#: Shares of the meters per thread, so that one on a busy core does not keep the others waiting.
+_SHARES: Final = 6
+
 #: Slots are below this: sixteen posts in each month of a century.
 MAX_SLOTS: Final = 16 * 1200
 
@@ -115,7 +118,8 @@ def bill(
     offsets = _offsets(meter_view)
     count, width = len(offsets) - 1, WIDTH * (max(slots) + 1)
     sums = array("q", bytes(8 * width * count))
-    cuts = [_cut(offsets, part, threads) for part in range(threads + 1)]
+    shares = 1 if threads == 1 else _SHARES * threads
+    cuts = [_cut(offsets, share, shares) for share in range(shares + 1)]
     parts = [
         partial(
             _bill,
@@ -135,7 +139,7 @@ def bill(
         )
         for first, last in pairwise(cuts)
     ]
-    bad = [parts[0]()] if threads == 1 else _in_parallel(parts)
+    bad = [parts[0]()] if threads == 1 else _in_parallel(parts, threads)
     refused = [row for row in bad if row >= 0]
     if refused:
         raise _refusal(min(refused), meter_view, start_view, lookup)
@@ -177,8 +181,8 @@ def bill_series(
     return SlotTotals(array("i", (meter,)), width, sums)
 
 
-def _in_parallel(parts: "list[partial[int]]") -> list[int]:
-    with ThreadPoolExecutor(len(parts), "bill") as pool:
+def _in_parallel(parts: "list[partial[int]]", threads: int) -> list[int]:
+    with ThreadPoolExecutor(threads, "bill") as pool:
         return [done.result() for done in [pool.submit(part) for part in parts]]
 
 

@@ -68,6 +68,25 @@ def run() -> Run:
     return Run(columns, lookup, first, table, answer)
 
 
+def series(run: Run) -> list[tuple[Any, Any]]:
+    """Return each meter's readings as values and flags of every interval, 1 for those without a row."""
+    found = []
+    meters, starts, values = run.columns
+    for meter in range(1, METERS + 1):
+        mine = slice(*np.searchsorted(meters, (meter, meter + 1)))
+        index = (starts[mine] - run.first) // STEP
+        every, flags = np.zeros(len(run.table), np.int64), np.ones(len(run.table), np.uint16)
+        every[index], flags[index] = values[mine], 0
+        found.append((every, flags))
+    return found
+
+
+def ours_of_series(run: Run, all_series: list[tuple[Any, Any]]) -> Any:
+    bill_series = load_compiled("billing").bill_series
+    sums = [bill_series(*one, run.first, run.lookup, 1, WINDOW).sums for one in all_series]
+    return np.array([np.frombuffer(one, np.int64) for one in sums]).reshape(METERS, -1, WIDTH)
+
+
 @pytest.fixture(scope="module")
 def rates(sizes: list[str]) -> Iterator[dict[str, float]]:
     """Return where each case notes its M samples/s; prints them with the ratio at the end."""
@@ -87,12 +106,14 @@ def machine() -> str:
 
 
 @pytest.mark.benchmark(group="billing run, 10 M samples")
-@pytest.mark.parametrize("case", ["ours", "ours, two threads", *PEERS])
+@pytest.mark.parametrize("case", ["ours", "ours, two threads", "ours, block series", *PEERS])
 def test_bill(benchmark: Any, case: str, run: Run, rates: dict[str, float]) -> None:
     if case in PEERS:
         if find_spec(case) is None:
             pytest.skip(f"the peer {case} is not installed")
         work: Callable[[], Any] = partial(PEERS[case](run.table, run.first, run.answer.shape[1]), run.columns)
+    elif "series" in case:
+        work = partial(ours_of_series, run, series(run))
     else:
         work = partial(ours, run, 2 if "two" in case else 1)
     assert np.array_equal(work(), run.answer)
