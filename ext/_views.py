@@ -16,6 +16,11 @@ def int64(data: "Buffer", name: str) -> memoryview:
     return _typed(data, name, ("q", "l"), 8, "array('q') or NumPy int64")
 
 
+def int32(data: "Buffer", name: str) -> memoryview:
+    """Return a one-dimensional buffer of signed 32-bit integers (``array('i')``, NumPy int32), without a copy."""
+    return _typed(data, name, ("i",), 4, "array('i') or NumPy int32")
+
+
 def uint16(data: "Buffer", name: str) -> memoryview:
     """Return a one-dimensional buffer of unsigned 16-bit integers (``array('H')``, NumPy uint16), without a copy."""
     return _typed(data, name, ("H",), 2, "array('H') or NumPy uint16")

@@ -34,5 +34,15 @@ def profile(load: Load) -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def billing(load: Load) -> ModuleType:
+    return load("billing")
+
+
+@pytest.fixture(scope="session")
 def demand(load: Load) -> ModuleType:
     return load("demand")
+
+
+@pytest.fixture(scope="session")
+def series(load: Load) -> ModuleType:
+    return load("series")
