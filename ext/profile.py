@@ -109,9 +109,10 @@ def unpack(data: "Buffer") -> "tuple[array[int], array[int], int]":
 def unpack_into(blocks: "Sequence[Buffer]", values: "Buffer", flags: "Buffer", step: int) -> "array[int]":
     """Unpack blocks of intervals of ``step`` seconds one after the other into ``values``, ``flags``.
 
-    The buffers are int64 and uint16, ``array`` or NumPy. Returns where each block ends, as ``array('q')``. Raises :class:`ProfileError` for the first block that is not
-    sound, has another step or does not fit; it names the block, and what the buffers hold then is undefined. Compiled,
-    the interpreter's lock is released meanwhile: neither ``blocks`` nor the buffers may be changed by others.
+    The buffers are int64 and uint16, ``array`` or NumPy. Returns where each block ends, as ``array('q')``. Raises
+    :class:`ProfileError` for the first block that is not sound, has another step or does not fit; it names the block,
+    and what the buffers hold then is undefined. Compiled, the interpreter's lock is released meanwhile: nobody else may
+    touch the buffers.
     """
     value_view, flag_view = int64(values, "values"), uint16(flags, "flags")
     for view, name in ((value_view, "values"), (flag_view, "flags")):
