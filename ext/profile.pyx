@@ -21,9 +21,11 @@ cdef extern from *:
     #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
     #define PROFILE_BE(x) (x)
     #define PROFILE_LE(x) __builtin_bswap64(x)
+    #define LATER_LANES(v, bits) ((v) << (bits))
     #else
     #define PROFILE_BE(x) __builtin_bswap64(x)
     #define PROFILE_LE(x) (x)
+    #define LATER_LANES(v, bits) ((v) >> (bits))
     #endif
     static inline uint64_t load_be(const uint8_t *at) { uint64_t x; memcpy(&x, at, 8); return PROFILE_BE(x); }
     static inline uint64_t load_le(const uint8_t *at) { uint64_t x; memcpy(&x, at, 8); return PROFILE_LE(x); }
@@ -33,6 +35,7 @@ cdef extern from *:
 
     /* Costs in bits of 16 classes side by side: of each symbol, and of coming after each class. */
     typedef int16_t costs_t __attribute__((vector_size(16)));
+    typedef uint64_t halves_t __attribute__((vector_size(16)));
     typedef struct { costs_t low, high; } costs16_t;
     static costs16_t symbol_costs[39], next_costs[17];
     static void set_cost(int of_next, int row, int own, int cost) {
@@ -41,17 +44,19 @@ cdef extern from *:
     static inline costs_t lesser(costs_t a, costs_t b) { costs_t less = a < b; return (a & less) | (b & ~less); }
     static inline int cheapest(const uint8_t *symbols, int count, int last) {
         static const costs_t index = {0, 1, 2, 3, 4, 5, 6, 7};
-        costs_t low = next_costs[last].low, high = next_costs[last].high;
-        int16_t least[8];
-        int i, best;
-        for (i = 0; i < count; i++) {
+        costs_t low = symbol_costs[symbols[0]].low, high = symbol_costs[symbols[0]].high;
+        int i;
+        for (i = 1; i < count; i++) {
             low += symbol_costs[symbols[i]].low;
             high += symbol_costs[symbols[i]].high;
         }
-        low = lesser(low * 16 + index, high * 16 + index + 8);
-        memcpy(least, &low, sizeof least);
-        for (i = 1, best = least[0]; i < 8; i++) best = least[i] < best ? least[i] : best;
-        return best & 15;
+        low = (low + next_costs[last].low) * 16 + index;
+        high = (high + next_costs[last].high) * 16 + index + 8;
+        low = lesser(low, high);
+        low = lesser(low, (costs_t)(halves_t){((halves_t)low)[1], 0});
+        low = lesser(low, (costs_t)LATER_LANES((halves_t)low, 32));
+        low = lesser(low, (costs_t)LATER_LANES((halves_t)low, 16));
+        return low[0] & 15;
     }
     """
     uint64_t load_be(const uint8_t *at) noexcept nogil
@@ -82,6 +87,8 @@ cdef enum:
     VALUE_OCTETS = 11
     RUN_OCTETS = 6
     REST_OCTETS = 64
+    #: Intervals packed, or blocks, before their octets are handed over.
+    CHUNK = 4096
     #: A cost that no class reaches otherwise, 8 of which still fit.
     NEVER = 200
 
@@ -94,8 +101,8 @@ cdef uint32_t[8][256] crc_tables
 cdef int32_t[16][512] symbol_table
 #: By class before and the next 8 bits: class, length of its code word << 4.
 cdef uint8_t[17][256] next_table
-cdef uint32_t[16][39] symbol_words
-cdef uint8_t[16][39] symbol_lengths
+#: By class and symbol: the same entries.
+cdef int32_t[16][39] symbol_entries
 cdef uint8_t[17][16] next_words
 cdef uint8_t[17][16] next_lengths
 
@@ -120,8 +127,7 @@ cdef _fill_tables():
             more = symbol // 2 - 1 if 3 < symbol < ESCAPE else 0
             least = symbol if symbol < 2 else (2 | symbol & 1) << symbol // 2 - 1
             entry = length << 5 | 31 if symbol == ESCAPE else (least - (word << more)) * 32 + length + more
-            symbol_words[own][symbol] = word
-            symbol_lengths[own][symbol] = length
+            symbol_entries[own][symbol] = word << 13 | length << 5 | 31 if symbol == ESCAPE else entry
             set_cost(0, symbol, own, NEVER if own == 0 < symbol else length)
             if own == 0 < symbol:
                 continue
@@ -475,8 +481,7 @@ def unpack(data):
         raise error_of(&found)
     values = array.clone(_COUNTS, block.count, False)
     flags = array.clone(_FLAGS, block.count, False)
-    with nogil:
-        result = read_block(&block, <int64_t *>values.data.as_longlongs, flags.data.as_ushorts, &found)
+    result = read_block(&block, <int64_t *>values.data.as_longlongs, flags.data.as_ushorts, &found)
     if result:
         raise error_of(&found)
     return values, flags, block.step
@@ -602,31 +607,32 @@ cdef inline uint64_t zigzag(uint64_t difference) noexcept nogil:
 
 
 cdef inline int symbol_of(uint64_t u) noexcept nogil:
+    cdef int length = bit_length(u | 1) - 1
+    cdef int symbol = 2 * length + <int>(u >> (length - (length > 0)) & 1)
+    return symbol if symbol < ESCAPE else ESCAPE
+
+
+cdef inline void put_escape(Writer *to, uint64_t u, uint32_t entry) noexcept nogil:
     cdef int length = bit_length(u) - 1
-    if u < 2:
-        return <int>u
-    return 2 * length + <int>(u >> (length - 1) & 1) if length < ESCAPE_BITS else ESCAPE
+    drain(to)
+    put(to, entry >> 13 << 6 | <uint32_t>length, (entry >> 5 & 0xFF) + 6)
+    drain(to)
+    u ^= <uint64_t>1 << length
+    if length > 32:
+        put(to, u >> 32, length - 32)
+        drain(to)
+        u &= 0xFFFFFFFFu
+        length = 32
+    put(to, u, length)
+    drain(to)
 
 
 cdef inline void put_residual(Writer *to, uint64_t u, int symbol, int own) noexcept nogil:
-    cdef int length
-    cdef uint64_t word = symbol_words[own][symbol]
+    cdef int64_t entry = symbol_entries[own][symbol]
     if rarely(symbol == ESCAPE):
-        drain(to)
-        length = bit_length(u) - 1
-        put(to, word << 6 | <uint64_t>length, symbol_lengths[own][symbol] + 6)
-        drain(to)
-        u ^= <uint64_t>1 << length
-        if length > 32:
-            put(to, u >> 32, length - 32)
-            drain(to)
-            u &= 0xFFFFFFFFu
-            length = 32
-        put(to, u, length)
-        drain(to)
-        return
-    length = symbol // 2 - 1 if symbol > 3 else 0
-    put(to, word << length | (u & (<uint64_t>1 << length) - 1), symbol_lengths[own][symbol] + length)
+        put_escape(to, u, <uint32_t>entry)
+    else:
+        put(to, u - <uint64_t>(entry >> 5), entry & 31)
 
 
 cdef inline int put_group(Writer *to, const uint64_t *residuals, int count, int last) noexcept nogil:
@@ -705,7 +711,7 @@ cdef int64_t estimate(const uint64_t *residuals, Py_ssize_t count) noexcept nogi
 
 @cython.cdivision(True)
 cdef uint8_t *put_values(uint8_t *at, Work *work, const uint64_t *values, Py_ssize_t count, int *scheme) noexcept nogil:
-    cdef int64_t low = <int64_t>values[0], high = low, value
+    cdef int64_t low = <int64_t>values[0], high = low, other_low = low, other_high = low, value, other
     cdef uint64_t unit, any_residual = 0
     cdef uint64_t *first = work.residuals
     cdef uint64_t *height = first + count
@@ -713,10 +719,15 @@ cdef uint8_t *put_values(uint8_t *at, Work *work, const uint64_t *values, Py_ssi
     cdef uint64_t *best = first
     cdef Py_ssize_t i, number = count - 1
     cdef int64_t bits, least, step, last = 0
-    for i in range(1, count):
-        value = <int64_t>values[i]
-        low = min(low, value)
-        high = max(high, value)
+    for i in range(0, count - 1, 2):  # two chains, for they are what takes time
+        value, other = <int64_t>values[i], <int64_t>values[i + 1]
+        low = value if value < low else low
+        high = value if value > high else high
+        other_low = other if other < other_low else other_low
+        other_high = other if other > other_high else other_high
+    value = <int64_t>values[count - 1]
+    low = min(low, other_low, value)
+    high = max(high, other_high, value)
     unit = unit_of(values, count, low, high)
     if unit == 1:
         for i in range(count - 1):
@@ -789,11 +800,11 @@ cdef Py_ssize_t pack_block(Work *work, const int64_t *values, const uint16_t *fl
     return at + 4 - work.out
 
 
-cdef int get_work(Work *work, Py_ssize_t count) except -1:
-    """Allocate; ``work.present`` is what must be freed."""
+cdef int get_work(Work *work, Py_ssize_t count, Py_ssize_t blocks) except -1:
+    """Allocate for ``blocks`` blocks of ``count``; ``work.present`` is what must be freed."""
     cdef Py_ssize_t words = 4 * (count + 1) * sizeof(uint64_t)
     cdef Py_ssize_t second = VALUE_OCTETS * count + REST_OCTETS
-    cdef uint8_t *room = <uint8_t *>malloc(words + 2 * second + RUN_OCTETS * count)
+    cdef uint8_t *room = <uint8_t *>malloc(words + second + blocks * (second + RUN_OCTETS * count))
     if room == NULL:
         raise MemoryError
     work.present = <uint64_t *>room
@@ -812,19 +823,31 @@ cdef _check(Py_ssize_t count, Py_ssize_t flags, step):
         raise ProfileError(f"a step is 1..{MAX_STEP} s, not {step}")
 
 
+cdef inline bint is_array(values, int typecode):
+    return type(values) is new_array and (<array.array>values).ob_descr.typecode == typecode
+
+
 def pack(values, flags, step):
     """Return a block."""
-    cdef const int64_t[::1] value_view = int64(values, "values")
-    cdef const uint16_t[::1] flag_view = uint16(flags, "flags")
-    cdef Py_ssize_t count = value_view.shape[0], size
-    cdef int64_t seconds
+    cdef const int64_t[::1] value_view
+    cdef const uint16_t[::1] flag_view
+    cdef const int64_t *value_at
+    cdef const uint16_t *flag_at
+    cdef Py_ssize_t count, size
     cdef Work work
-    _check(count, flag_view.shape[0], step)
-    seconds = step
-    get_work(&work, count)
+    if is_array(values, c"q") and is_array(flags, c"H"):  # asked for most, and views cost more than a day's block
+        count = len(values)
+        _check(count, len(flags), step)
+        value_at = <const int64_t *>(<array.array>values).data.as_longlongs
+        flag_at = (<array.array>flags).data.as_ushorts
+    else:
+        value_view, flag_view = int64(values, "values"), uint16(flags, "flags")
+        count = value_view.shape[0]
+        _check(count, flag_view.shape[0], step)
+        value_at, flag_at = &value_view[0], &flag_view[0]
+    get_work(&work, count, 1)
     try:
-        with nogil:
-            size = pack_block(&work, &value_view[0], &flag_view[0], count, seconds)
+        size = pack_block(&work, value_at, flag_at, count, step)
         return PyBytes_FromStringAndSize(<char *>work.out, size)
     finally:
         free(work.present)
@@ -834,20 +857,33 @@ def pack_each(values, flags, step, count):
     """Return blocks of ``count`` intervals."""
     cdef const int64_t[::1] value_view = int64(values, "values")
     cdef const uint16_t[::1] flag_view = uint16(flags, "flags")
-    cdef Py_ssize_t total = value_view.shape[0], size, each, at
+    cdef Py_ssize_t total = value_view.shape[0], at = 0, each, chunk, i
+    cdef Py_ssize_t[CHUNK] sizes
     cdef int64_t seconds
     cdef Work work
+    cdef uint8_t *out
     _check(count, count, step)
     if total != flag_view.shape[0]:
         raise ProfileError(f"{total} values and {flag_view.shape[0]} flags: each interval has one of both")
     each, seconds = count, step
+    chunk = max(1, CHUNK // each)
     found = []
-    get_work(&work, each)
+    get_work(&work, each, chunk)
+    out = work.out
     try:
-        for at in range(0, total, each):
+        while at < total:
+            i = 0
+            work.out = out
             with nogil:
-                size = pack_block(&work, &value_view[at], &flag_view[at], min(each, total - at), seconds)
-            found.append(PyBytes_FromStringAndSize(<char *>work.out, size))
+                while i < chunk and at < total:
+                    sizes[i] = pack_block(&work, &value_view[at], &flag_view[at], min(each, total - at), seconds)
+                    work.out += sizes[i]
+                    at += each
+                    i += 1
+            work.out = out
+            for size in sizes[:i]:
+                found.append(PyBytes_FromStringAndSize(<char *>work.out, size))
+                work.out += size
     finally:
         free(work.present)
     return found
