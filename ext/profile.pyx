@@ -95,7 +95,7 @@ cdef enum:
 cdef Py_ssize_t MOST = MAX_COUNT
 cdef int64_t LONGEST = MAX_STEP
 cdef int64_t[7] day_steps
-cdef uint32_t[8][256] crc_tables
+cdef uint32_t[16][256] crc_tables
 #: By class and the next 9 bits: in bits 0-4 how many bits a symbol takes with its own, above what to add to them to get
 #: the residual; for the escape 31, and above the length of its code word.
 cdef int32_t[16][512] symbol_table
@@ -117,7 +117,7 @@ cdef _fill_tables():
             crc = crc >> 1 ^ (0xEDB88320u if crc & 1 else 0)
         crc_tables[0][octet] = crc
     for octet in range(256):
-        for row in range(1, 8):
+        for row in range(1, 16):
             crc = crc_tables[row - 1][octet]
             crc_tables[row][octet] = crc >> 8 ^ crc_tables[0][crc & 0xFF]
     for own, lengths in enumerate(form.SYMBOL_LENGTHS):
@@ -147,17 +147,21 @@ _fill_tables()
 
 cdef uint32_t crc32(const uint8_t *data, Py_ssize_t size) noexcept nogil:
     cdef uint32_t crc = 0xFFFFFFFFu
-    cdef uint64_t word
-    while size >= 8:
-        word = load_le(data) ^ crc
+    cdef uint64_t low, high
+    while size >= 16:
+        low, high = load_le(data) ^ crc, load_le(data + 8)
         crc = (
-            crc_tables[7][word & 0xFF] ^ crc_tables[6][word >> 8 & 0xFF]
-            ^ crc_tables[5][word >> 16 & 0xFF] ^ crc_tables[4][word >> 24 & 0xFF]
-            ^ crc_tables[3][word >> 32 & 0xFF] ^ crc_tables[2][word >> 40 & 0xFF]
-            ^ crc_tables[1][word >> 48 & 0xFF] ^ crc_tables[0][word >> 56]
+            crc_tables[15][low & 0xFF] ^ crc_tables[14][low >> 8 & 0xFF]
+            ^ crc_tables[13][low >> 16 & 0xFF] ^ crc_tables[12][low >> 24 & 0xFF]
+            ^ crc_tables[11][low >> 32 & 0xFF] ^ crc_tables[10][low >> 40 & 0xFF]
+            ^ crc_tables[9][low >> 48 & 0xFF] ^ crc_tables[8][low >> 56]
+            ^ crc_tables[7][high & 0xFF] ^ crc_tables[6][high >> 8 & 0xFF]
+            ^ crc_tables[5][high >> 16 & 0xFF] ^ crc_tables[4][high >> 24 & 0xFF]
+            ^ crc_tables[3][high >> 32 & 0xFF] ^ crc_tables[2][high >> 40 & 0xFF]
+            ^ crc_tables[1][high >> 48 & 0xFF] ^ crc_tables[0][high >> 56]
         )
-        data += 8
-        size -= 8
+        data += 16
+        size -= 16
     while size > 0:
         crc = crc >> 8 ^ crc_tables[0][(crc ^ data[0]) & 0xFF]
         data += 1
@@ -693,19 +697,20 @@ cdef uint64_t unit_of(const uint64_t *values, Py_ssize_t count, int64_t low, int
     return unit if unit else 1
 
 
-cdef int64_t estimate(const uint64_t *residuals, Py_ssize_t count) noexcept nogil:
+cdef int64_t estimate(const uint64_t *residuals, Py_ssize_t count, uint64_t low) noexcept nogil:
+    """Return about how many bits a group's residuals take each, summed over groups; ``low`` is subtracted from each."""
     cdef int64_t bits = 0
     cdef uint64_t total
     cdef Py_ssize_t i
     while count >= GROUP:
         total = (residuals[0] + residuals[1] + residuals[2] + residuals[3]
                  + residuals[4] + residuals[5] + residuals[6] + residuals[7])
-        bits += bit_length(total)
+        bits += bit_length(total - GROUP * low)
         residuals += GROUP
         count -= GROUP
     total = 0
     for i in range(count):
-        total += residuals[i]
+        total += residuals[i] - low
     return bits + bit_length(total)
 
 
@@ -736,8 +741,6 @@ cdef uint8_t *put_values(uint8_t *at, Work *work, const uint64_t *values, Py_ssi
             second[0] = first[0]
         for i in range(1, count - 1):
             second[i] = zigzag(values[i + 1] - 2 * values[i] + values[i - 1])
-        for i in range(count):
-            height[i] = values[i] - <uint64_t>low
     else:
         for i in range(count - 1):
             step = <int64_t>(values[i + 1] - values[i]) // <int64_t>unit
@@ -747,13 +750,16 @@ cdef uint8_t *put_values(uint8_t *at, Work *work, const uint64_t *values, Py_ssi
         for i in range(count):
             height[i] = (values[i] - <uint64_t>low) // unit
     scheme[0] = DIFFERENCES
-    least = estimate(first, count - 1)
-    bits = estimate(height, count)
+    least = estimate(first, count - 1, 0)
+    bits = estimate(values, count, <uint64_t>low) if unit == 1 else estimate(height, count, 0)
     if bits < least:
         scheme[0], best, least, number = HEIGHT, height, bits, count
-    bits = estimate(second, count - 1)
+    bits = estimate(second, count - 1, 0)
     if bits < least:
         scheme[0], best, number = SECOND, second, count - 1
+    elif scheme[0] == HEIGHT and unit == 1:
+        for i in range(count):
+            height[i] = values[i] - <uint64_t>low
     at = put_varint(at, zigzag(<uint64_t>low if scheme[0] == HEIGHT else values[0]))
     if unit > 1:
         scheme[0] |= HAS_UNIT
