@@ -50,6 +50,11 @@ class KernelBuildHook(BuildHookInterface[Any]):
             build_data["force_include"].update(compiled)
 
 
+def _source(stem: str) -> str:
+    """Return what is compiled: the ``.pyx`` where only Cython's own syntax will do, else the Python source."""
+    return f"{stem}.pyx" if Path(f"{stem}.pyx").exists() else f"{stem}.py"
+
+
 def _compile(root: Path, in_place: bool) -> dict[str, str]:
     """Compile and return {compiled file: its place in the wheel}."""
     from Cython.Build import cythonize
@@ -59,9 +64,9 @@ def _compile(root: Path, in_place: bool) -> dict[str, str]:
     before = Path.cwd()
     os.chdir(root)  # both tools work with paths relative to the tree
     try:
-        sources = {name: name.replace(".", "/") + ".py" for name in KERNELS}
+        sources = {name: _source(name.replace(".", "/")) for name in KERNELS}
         sources[UTILITY] = UTILITY.replace(".", "/") + ".c"
-        extensions = [Extension(name, [source], extra_compile_args=["-g0"]) for name, source in sources.items()]
+        extensions = [Extension(name, [source], extra_compile_args=["-g0", "-O3"]) for name, source in sources.items()]
         modules = cythonize(  # type: ignore[no-untyped-call]
             extensions,
             build_dir="build/cython",

@@ -1,16 +1,27 @@
-"""A second reader of profile blocks, written from the format's description alone: texts of bits, no cleverness."""
+"""A second reader of profile blocks, written from the format's description alone: texts of bits, no cleverness.
+
+Only the two tables of code lengths are taken from the codec: they are part of the format.
+"""
 
 from collections.abc import Iterator
 from zlib import crc32
+
+from ext._profile_format import NEXT_LENGTHS, SYMBOL_LENGTHS
+
+DAYS = [900, 300, 3600, 1800, 600, 60]
 
 
 def read(block: bytes) -> tuple[list[int], list[int], int]:
     """Return (values, flags, step) of a sound block; it is not made to survive others."""
     assert crc32(block[:-4]).to_bytes(4, "little") == block[-4:]
-    assert block[0] == 1
-    scheme = block[1]
+    assert block[0] >> 4 == 1
+    scheme, grid = block[0] % 16, block[1]
     rest = list(block[2:-4])
-    count, step = _varint(rest), _varint(rest)
+    if grid:
+        step = DAYS[grid - 1]
+        count = 86400 // step
+    else:
+        count, step = _varint(rest), _varint(rest)
     flags: list[int] = []
     while scheme & 4 and len(flags) < count:
         length = _varint(rest)
@@ -18,16 +29,17 @@ def read(block: bytes) -> tuple[list[int], list[int], int]:
     flags = flags or [0] * count
     present = count - sum(flag & 1 for flag in flags)
     if scheme & 3 == 0:
+        assert not rest
         return [0] * count, flags, step
     base = _signed(_varint(rest))
-    bits = iter("".join(f"{octet:08b}" for octet in rest))
-    if scheme & 3 == 1:
-        values = [base]
-        for residual in _residuals(bits, present - 1):
-            values.append(_wrap(values[-1] + _signed(residual)))
+    unit = _varint(rest) if scheme & 8 else 1
+    if scheme & 3 == 2:
+        values = [_wrap(base + unit * residual) for residual in _residuals(rest, present)]
     else:
-        values = [_wrap(base + residual) for residual in _residuals(bits, present)]
-    assert set(bits) <= {"0"}
+        values, last = [base], 0
+        for residual in _residuals(rest, present - 1):
+            last = _signed(residual) + (last if scheme & 3 == 3 else 0)
+            values.append(_wrap(values[-1] + unit * last))
     queue = iter(values)
     return [0 if flag & 1 else next(queue) for flag in flags], flags, step
 
@@ -45,37 +57,57 @@ def _wrap(value: int) -> int:
     return (value + 2**63) % 2**64 - 2**63
 
 
-def _take(bits: Iterator[str], width: int) -> str:
-    return "".join(next(bits) for _ in range(width))
+def _canonical(lengths: str) -> dict[str, int]:
+    """Return {code word as text: symbol}, numbered as RFC 1951 §3.2.2 does it."""
+    counts = [sum(digit == str(length) for digit in lengths) if length else 0 for length in range(10)]
+    code, nexts = 0, [0]
+    for length in range(1, 10):
+        code = (code + counts[length - 1]) * 2
+        nexts.append(code)
+    found = {}
+    for symbol, digit in enumerate(lengths):
+        if digit != "0":
+            found[f"{nexts[int(digit)]:0{digit}b}"] = symbol
+            nexts[int(digit)] += 1
+    return found or {"": 0}
 
 
-def _ones(bits: Iterator[str], limit: int) -> int:
-    count = 0
-    while count < limit and next(bits) == "1":
-        count += 1
-    return count
+CLASSES = [_canonical(lengths) for lengths in NEXT_LENGTHS]
+SYMBOLS = [_canonical(lengths) for lengths in SYMBOL_LENGTHS]
 
 
-def _residuals(bits: Iterator[str], count: int) -> list[int]:
+def _take(bits: Iterator[str], width: int) -> int:
+    return int("0" + "".join(next(bits) for _ in range(width)), 2)
+
+
+def _code(bits: Iterator[str], words: dict[str, int]) -> int:
+    word = ""
+    while word not in words:
+        word += next(bits)
+    return words[word]
+
+
+def _residuals(octets: list[int], count: int) -> list[int]:
+    if not octets:
+        return [0] * count
+    texts = ["".join(f"{octet:08b}" for octet in order) for order in (octets, octets[::-1])]
+    strings = [iter(text) for text in texts]
     found: list[int] = []
-    mean = 4 * 256
-    after_zero = True
-    while len(found) < count:
-        extra = 0
-        if after_zero:
-            width = _ones(bits, 99)
-            found += [0] * (int("1" + _take(bits, width), 2) - 1)
-            if len(found) == count:
-                break
-            extra = 1
-        k = ((mean // 4) * 2 // 3).bit_length()
-        quotient = _ones(bits, 16)
-        if quotient < 16:
-            residual = quotient * 2**k + int("0" + _take(bits, k), 2)
-        else:
-            residual = int(_take(bits, int(_take(bits, 6), 2) + 1), 2)
-        residual += extra
-        mean += min(residual, 2**30) - mean // 4
-        found.append(residual)
-        after_zero = residual == 0
+    own = 16
+    for group in range(-(-count // 8)):
+        bits = strings[group % 2]
+        own = _code(bits, CLASSES[own])
+        for _ in range(min(8, count - len(found))):
+            symbol = _code(bits, SYMBOLS[own])
+            if symbol < 2:
+                found.append(symbol)
+            elif symbol < 38:
+                found.append((2 + symbol % 2) * 2 ** (symbol // 2 - 1) + _take(bits, symbol // 2 - 1))
+            else:
+                length = _take(bits, 6)
+                found.append(2**length + _take(bits, length))
+    left = ["".join(bits) for bits in strings]  # the other string's octets and less than one octet of 0
+    used = [len(text) - len(rest) for text, rest in zip(texts, left, strict=True)]
+    assert sum(-(-bits // 8) for bits in used) == len(octets)
+    assert not any("1" in rest[: -bits % 8] for rest, bits in zip(left, used, strict=True))
     return found

@@ -21,7 +21,7 @@ def build_wheel(switch: str, to: Path) -> "subprocess.CompletedProcess[str]":
 
 
 def test_every_kernel_is_built_and_nothing_else() -> None:
-    assert sorted(KERNELS) == sorted(f"ext.{path.stem}" for path in EXT.glob("*.pxd"))
+    assert sorted(KERNELS) == sorted(f"ext.{path.stem}" for path in EXT.glob("*.p[xy][dx]"))
     assert all((EXT / f"{name.removeprefix('ext.')}.py").exists() for name in KERNELS)
 
 
@@ -31,7 +31,7 @@ def test_pure_wheel_runs_anywhere(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     assert wheel.name.endswith("-py3-none-any.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert not [name for name in names if name.endswith((".so", ".pxd", "_build.py"))]
+    assert not [name for name in names if name.endswith((".so", ".pxd", ".pyx", "_build.py"))]
     assert {f"{name.replace('.', '/')}.py" for name in KERNELS} <= set(names)
     for package in ("shared", "ext", "edge", "central", "metergate"):
         assert f"{package}/py.typed" in names
