@@ -126,7 +126,9 @@ def test_pack_many(benchmark: Any, case: str, load_curves: dict[str, "array[int]
     profile = load_compiled("profile")
     work: dict[str, Callable[[], Any]] = {
         "ours, days": lambda: profile.pack_each(values, flags, 900, 96),
-        "peer: NumPy differences in zlib": lambda: zlib.compress(np.diff(values, prepend=0).astype(np.int32), 1),
+        "peer: NumPy differences in zlib": lambda: zlib.compress(
+            np.diff(values, prepend=0).astype(np.int32).tobytes(), 1
+        ),
         "peer: Parquet delta zstd": lambda: parquet(values),
     }
     benchmark(work[case])
@@ -140,7 +142,7 @@ def test_unpack_many(benchmark: Any, case: str, load_curves: dict[str, "array[in
     profile = load_compiled("profile")
     blocks = profile.pack_each(values, np.zeros(len(values), np.uint16), 900, 96)
     found, flags = np.empty_like(values), np.empty(len(values), np.uint16)
-    squeezed, file = zlib.compress(np.diff(values, prepend=0).astype(np.int32), 1), parquet(values)
+    squeezed, file = zlib.compress(np.diff(values, prepend=0).astype(np.int32).tobytes(), 1), parquet(values)
 
     def by_blocks() -> Any:
         profile.unpack_into(blocks, found, flags, 900)
