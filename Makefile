@@ -55,7 +55,7 @@ $(STAMPS)/venv: requirements/all.txt
 	$(BIN)/pip install --disable-pip-version-check -q -r requirements/all.txt
 	@mkdir -p $(STAMPS) && touch $@
 
-$(STAMPS)/build: $(STAMPS)/venv pyproject.toml $(wildcard ext/*.py ext/*.pxd ext/*.pyx)
+$(STAMPS)/build: $(STAMPS)/venv pyproject.toml $(wildcard ext/*.py ext/*.p[xy][dxi])
 	METERGATE_PURE=$$(tools/can-compile $(BIN)/python || echo 1) \
 	    $(BIN)/pip install --disable-pip-version-check -q --no-deps --no-build-isolation -e .
 	@touch $@

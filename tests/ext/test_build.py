@@ -31,7 +31,7 @@ def test_pure_wheel_runs_anywhere(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     assert wheel.name.endswith("-py3-none-any.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert not [name for name in names if name.endswith((".so", ".pxd", ".pyx", "_build.py"))]
+    assert not [name for name in names if name.endswith((".so", ".pxd", ".pyx", ".pxi", "_build.py"))]
     assert {f"{name.replace('.', '/')}.py" for name in KERNELS} <= set(names)
     for package in ("shared", "ext", "edge", "central", "metergate"):
         assert f"{package}/py.typed" in names
