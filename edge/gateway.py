@@ -289,7 +289,11 @@ async def serve(path: Path) -> None:
     current: list[Gateway] = []
     loop = asyncio.get_running_loop()
 
+    stopping = asyncio.Event()
+
     def end(how: Ending) -> None:
+        if how is Ending.STOP:
+            stopping.set()  # a gateway that closes for a reload no longer listens
         for gateway in current:
             gateway.end(how)
 
@@ -297,7 +301,7 @@ async def serve(path: Path) -> None:
         loop.add_signal_handler(number, end, how)
     ending = Ending.RELOAD
     last: Loaded | None = None
-    while ending is Ending.RELOAD:
+    while ending is Ending.RELOAD and not stopping.is_set():
         loaded, marker, refused = _next(store, last)
         configure(loaded.config.log.level, loaded.config.log.format)
         for warning in loaded.warnings:

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import aiomqtt
 import msgspec
@@ -34,6 +34,8 @@ from shared.wire import (
 )
 
 log = structlog.get_logger("uplink")
+
+T = TypeVar("T")
 
 #: Rows that come within so long travel together; a lone row is on its way well within a second.
 GATHER_SECONDS: Final = 0.2
@@ -170,8 +172,7 @@ class Uplink:
         try:
             asked = _cancellations()
             async with self._client(below) as client:
-                if _cancellations() > asked:  # one that met the broker's answer: Python 3.11's wait_for loses it
-                    raise asyncio.CancelledError
+                _give_way(asked)
                 await self._subscribe(client)
                 began = time.monotonic()
                 self.counters.connects += 1
@@ -225,7 +226,7 @@ class Uplink:
 
     async def _subscribe(self, client: aiomqtt.Client) -> None:
         topics = [self._topic("ack"), self._topic("cmd")]
-        granted = await client.subscribe([(topic, 1) for topic in topics])
+        granted = await _answered(client.subscribe([(topic, 1) for topic in topics]))
         codes = [code if isinstance(code, int) else code.value for code in granted]
         for topic, code in zip(topics, codes, strict=True):
             if code >= 0x80:  # MQTT 3.1.1 §3.9.3: failure
@@ -298,7 +299,7 @@ class Uplink:
         self.counters.batches += 1
         self.counters.rows += len(items)
         self.counters.bytes += len(payload)
-        await client.publish(self._topic("up"), payload, qos=1)
+        await _answered(client.publish(self._topic("up"), payload, qos=1))
 
     async def _wait_for_work(self) -> None:
         due = self._window.due()
@@ -318,8 +319,8 @@ class Uplink:
             self._touched.clear()
             if self._config_due:
                 self._config_due = False
-                await client.publish(self._topic("conf"), encode(self._config()), qos=1, retain=True)
-            await client.publish(self._topic("state"), encode(self._state()), qos=1, retain=True)
+                await _answered(client.publish(self._topic("conf"), encode(self._config()), qos=1, retain=True))
+            await _answered(client.publish(self._topic("state"), encode(self._state()), qos=1, retain=True))
             await asyncio.sleep(TOUCH_SECONDS)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.settings.state_seconds):
@@ -330,7 +331,7 @@ class Uplink:
             await self._progress_came.wait()
             self._progress_came.clear()
             while self._progress:
-                await client.publish(self._topic("res"), encode(self._progress.popleft()), qos=0)
+                await _answered(client.publish(self._topic("res"), encode(self._progress.popleft()), qos=0))
 
     # -- down ------------------------------------------------------------------------------------------------------
 
@@ -397,6 +398,20 @@ def _cancellations() -> int:
     """How often this task was asked to end. A task group in it may leave its own asking behind, so only more counts."""
     task = asyncio.current_task()
     return task.cancelling() if task is not None else 0
+
+
+def _give_way(asked: int) -> None:
+    """Raise what Python 3.11's wait_for, which aiomqtt uses, loses: a cancellation that met the broker's answer."""
+    if _cancellations() > asked:
+        raise asyncio.CancelledError
+
+
+async def _answered(answer: Awaitable[T]) -> T:
+    """Await an answer of the broker, and end here if that was asked for meanwhile."""
+    asked = _cancellations()
+    result = await answer
+    _give_way(asked)
+    return result
 
 
 def _drop(client: aiomqtt.Client) -> None:

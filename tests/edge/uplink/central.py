@@ -38,9 +38,11 @@ class Central:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         assert self._task is not None
-        self._task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._task
+        while not self._task.done():  # Python 3.11's wait_for, in aiomqtt, may lose a cancellation
+            self._task.cancel()
+            await asyncio.wait([self._task], timeout=1)
+        if not self._task.cancelled():
+            self._task.result()
 
     def cursor(self, spool_id: bytes) -> int:
         seq = self._cursors.get(spool_id, 0)
