@@ -15,8 +15,8 @@ from central.ingest.decode import BadItem, Delivery
 from central.ingest.directory import Directory, Lookup, TenantEntry
 from central.ingest.held import MAX_PARTS, Held
 from central.ingest.models import Rejected, Stream, StreamPart
+from central.metering.days import Blocks
 from central.metering.store import (
-    Blocks,
     check_registers,
     check_snapshot,
     store_events,

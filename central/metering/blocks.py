@@ -7,19 +7,23 @@ order in which blocks arrive does not matter unless they contradict each other.
 
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from fractions import Fraction
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from central.metering.series import common_scale
+from ext import days
 from ext.profile import ProfileError, pack, unpack
 from shared.intervals import ceil, day_range, split_days
 from shared.intervals import zone as zone_of
 from shared.quality import NOT_BILLABLE, Quality, rank
 from shared.quantities import Process, Quantity, QuantityError
 from shared.wire import ProfileBlock
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 DAY: Final = 86400
 MAX_INTEGER: Final = (1 << 63) - 1
@@ -73,56 +77,80 @@ class Day:
     def packed(self) -> bytes:
         return pack(self.values, self.flags, self.step)
 
+    def copy(self) -> "Day":
+        """The day as it is now."""
+        return replace(self, values=self.values[:], flags=self.flags[:])
+
     def figures(self) -> tuple[int, int, int]:
         """Return (intervals held, all flags together, sum of billable counts); :class:`BlockError` beyond 64 bits."""
-        if not any(self.flags):
-            held, union, total = len(self.flags), 0, sum(self.values)
-        else:
-            held, union, total = 0, 0, 0
-            for value, flags in zip(self.values, self.flags, strict=True):
-                union |= flags
-                held += not flags & _MISSING
-                if not flags & _NOT_BILLABLE:
-                    total += value
-        if not -MAX_INTEGER <= total <= MAX_INTEGER:
-            raise BlockError(f"the day's sum {total} is beyond 64 bits")
-        return held, union, total
+        return figures(self.values, self.flags, array("q", (len(self.values),)))[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Merged:
-    """``changed``: the day is another than before. ``corrected``: it replaces values that somebody may have used."""
+def figures(values: "Buffer", flags: "Buffer", ends: "array[int]") -> list[tuple[int, int, int]]:
+    """Return :meth:`Day.figures` of days that stand one after the other, the i-th up to interval ``ends[i]``."""
+    try:
+        found = days.figures(values, flags, ends, _MISSING, _NOT_BILLABLE)
+    except days.DayError as error:
+        raise BlockError(str(error)) from error
+    return list(zip(*found, strict=True))
+
+
+class Merged(NamedTuple):
+    """``changed``: the day is another than before. ``corrected``: it replaces values that somebody may have used.
+
+    ``contradicted``: a late block says something else than what is held at the same rank.
+    """
 
     changed: bool
     corrected: bool
+    contradicted: bool = False
+
+
+class Frame(NamedTuple):
+    """What a block says about its intervals before it is unpacked; the scale in lowest terms."""
+
+    channel: int
+    step: int
+    num: int
+    den: int
+
+
+def frame(block: ProfileBlock) -> Frame:
+    """Check what stands around a block's data; raises :class:`BlockError` when anything about it cannot be."""
+    if DAY % block.step or block.start % block.step:
+        raise BlockError(
+            f"intervals of {block.step} s from {block.start} are not aligned to a step that divides the day"
+        )
+    return Frame(_channel(block.channel), block.step, *_scale(block.num, block.den))
+
+
+def whole_day(block: ProfileBlock, zone: str) -> tuple[int, int] | None:
+    """Return (day number, start) of the local day that a block holds from its first interval to its last one, or None.
+
+    A block over several days, or less than one, is for :func:`cut`.
+    """
+    day, start, count = _day_of(block.start // DAY * DAY, zone, block.step)
+    return (day, start) if start == block.start and count == block.count else None
 
 
 def cut(block: ProfileBlock, zone: str) -> list[Cut]:
     """Cut a block into the local days of ``zone``; raises :class:`BlockError` when anything about it cannot be."""
+    about = frame(block)
     try:
-        quantity = Quantity.parse(block.channel)
         values, flags, step = unpack(block.data)
-    except (QuantityError, ProfileError) as error:
+    except ProfileError as error:
         raise BlockError(str(error)) from error
-    if quantity.d != Process.PROFILE:
-        raise BlockError(f"channel {block.channel} is no profile channel: those are C.{int(Process.PROFILE)}.E")
-    if (len(values), step) != (block.count, block.step):
-        raise BlockError(f"{block.count} intervals of {block.step} s announced, {len(values)} of {step} s packed")
-    if DAY % step or block.start % step:
-        raise BlockError(f"intervals of {step} s from {block.start} are not aligned to a step that divides the day")
-    if block.num > MAX_INTEGER or block.den > MAX_INTEGER:
-        raise BlockError(f"scale {block.num}/{block.den} is beyond 64 bits")
-    scale = Fraction(block.num, block.den)
+    check_announced(block, len(values), step)
     found = []
     for day, start, count, first, last in _days(block.start, step, block.count, zone):
         low, high = (first - block.start) // step, (last - block.start) // step
         found.append(
             Cut(
-                channel=quantity.code,
+                channel=about.channel,
                 day=day,
                 step=step,
-                num=scale.numerator,
-                den=scale.denominator,
+                num=about.num,
+                den=about.den,
                 start=start,
                 count=count,
                 at=(first - start) // step,
@@ -131,6 +159,31 @@ def cut(block: ProfileBlock, zone: str) -> list[Cut]:
             )
         )
     return found
+
+
+def check_announced(block: ProfileBlock, count: int, step: int) -> None:
+    """Raise :class:`BlockError` when a block holds other intervals than its sender says."""
+    if (count, step) != (block.count, block.step):
+        raise BlockError(f"{block.count} intervals of {block.step} s announced, {count} of {step} s packed")
+
+
+@lru_cache(maxsize=4096)
+def _channel(text: str) -> int:
+    try:
+        quantity = Quantity.parse(text)
+    except QuantityError as error:
+        raise BlockError(str(error)) from error
+    if quantity.d != Process.PROFILE:
+        raise BlockError(f"channel {text} is no profile channel: those are C.{int(Process.PROFILE)}.E")
+    return quantity.code
+
+
+@lru_cache(maxsize=4096)
+def _scale(num: int, den: int) -> tuple[int, int]:
+    if num > MAX_INTEGER or den > MAX_INTEGER:
+        raise BlockError(f"scale {num}/{den} is beyond 64 bits")
+    scale = Fraction(num, den)
+    return scale.numerator, scale.denominator
 
 
 def unpack_day(start: int, num: int, den: int, version: int, data: bytes) -> Day:
@@ -144,38 +197,12 @@ def merge(day: Day, new: Cut, late: bool = False) -> Merged:
     if (day.num, day.den) != (new.num, new.den):
         _rescale(day, new)
     low, high = new.at, new.at + len(new.values)
-    held = day.flags[low:high]
-    if held == _ALL_MISSING[: high - low] and not any(new.flags):
+    if not any(new.flags) and day.flags[low:high] == _ALL_MISSING[: high - low]:
         day.values[low:high] = new.values
         day.flags[low:high] = new.flags
         return Merged(True, False)
-    if held == new.flags and day.values[low:high] == new.values:
-        return Merged(False, False)
-    changed = corrected = False
-    for i, (value, flags) in enumerate(zip(new.values, new.flags, strict=True), low):
-        before = day.flags[i]
-        better = _RANKS[flags & 511] - _RANKS[before & 511]
-        differs = day.values[i] != value
-        if better < 0 or (better == 0 and late and differs):
-            continue
-        if (better == 0 and not differs) or flags & _MISSING:
-            flags |= before
-            value = day.values[i]
-        elif not before & _MISSING and differs:
-            corrected = True
-        if differs or flags != before:
-            changed = True
-            day.values[i] = value
-            day.flags[i] = flags
-    return Merged(changed, corrected)
-
-
-def contradicts(day: Day, new: Cut) -> bool:
-    """Whether a late block says something else than what is held at the same rank (scales brought together before)."""
-    return any(
-        day.values[i] != value and _RANKS[flags & 511] == _RANKS[day.flags[i] & 511] > 0
-        for i, (value, flags) in enumerate(zip(new.values, new.flags, strict=True), new.at)
-    )
+    found = days.merge(day.values, day.flags, low, new.values, new.flags, _RANKS, _MISSING, late)
+    return Merged(bool(found & days.CHANGED), bool(found & days.CORRECTED), bool(found & days.CONTRADICTED))
 
 
 def _rescale(day: Day, new: Cut) -> None:

@@ -30,12 +30,16 @@ class SeriesError(ValueError):
 class Block(Protocol):
     """A stored day, as far as it is needed here."""
 
-    start: int
-    step: int
-    count: int
-    num: int
-    den: int
-    data: bytes
+    @property
+    def start(self) -> int: ...
+    @property
+    def step(self) -> int: ...
+    @property
+    def num(self) -> int: ...
+    @property
+    def den(self) -> int: ...
+    @property
+    def data(self) -> bytes: ...
 
 
 @dataclass(frozen=True, slots=True)

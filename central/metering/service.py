@@ -1,32 +1,31 @@
 """What was measured, and the figures made from it. A meter comes as ``registry.service.get_meter`` returns it."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
 from typing import Any
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.errors import Refused
 from central.metering.availability import DayAvailability, day_availability
 from central.metering.calendars import calendar_of
 from central.metering.consumption import MonthConsumption, month_consumption, month_range, months_back
-from central.metering.models import Event, ProfileDay, ProfileVersion, RegisterSet, Snapshot
+from central.metering.models import Event, ProfileDay, ProfileSeries, ProfileVersion, RegisterSet, Snapshot
 from central.metering.registers import RegisterCheck, RegisterReadingView, check_registers, decode_set
 from central.metering.series import Series, SeriesError, stitch
 from central.metering.snapshots import SnapshotView, decode_snapshot
+from central.metering.stored import DAY, between, date_of, days, ever, number, series_of, stored_days
 from central.registry.models import Gateway, Meter
 from central.registry.service import MeterView
 from central.store.pages import Page, bounded
-from shared.intervals import day_range, local_date
+from shared.intervals import day_range, intervals_in_day, local_date
 from shared.intervals import zone as zone_of
 from shared.quantities import ACTIVE_DELIVERED, ACTIVE_PROFILE, Process, Quantity
-
-_EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +66,13 @@ class DayTotal:
 async def channels(session: AsyncSession, view: MeterView) -> Sequence[ChannelInfo]:
     """Channels of which something is held, in order of their code."""
     query = (
-        select(ProfileDay.channel, func.min(ProfileDay.day), func.max(ProfileDay.day), func.min(ProfileDay.step))
-        .where(*_of(view, ProfileDay))
-        .group_by(ProfileDay.channel)
-        .order_by(ProfileDay.channel)
+        days(ProfileSeries.channel, func.min(DAY), func.max(DAY), func.min(ProfileSeries.step), within=ever())
+        .where(*series_of(view.meter.tenant_id, view.meter.id))
+        .group_by(ProfileSeries.channel)
+        .order_by(ProfileSeries.channel)
     )
     return [
-        ChannelInfo(Quantity.from_code(code), _day(first), _day(last), step)
+        ChannelInfo(Quantity.from_code(code), date_of(first), date_of(last), step)
         for code, first, last, step in (await session.execute(query)).all()
     ]
 
@@ -87,12 +86,7 @@ async def profile(session: AsyncSession, view: MeterView, channel: Quantity, sta
         raise Refused("start", "has to be before end")
     tz = zone_of(view.zone)
     first, last = local_date(max(0, start - 86400), tz), local_date(end, tz)
-    query = select(ProfileDay).where(
-        *_of(view, ProfileDay),
-        ProfileDay.channel == channel.code,
-        ProfileDay.day.between((first - _EPOCH).days, (last - _EPOCH).days),
-    )
-    blocks = (await session.scalars(query.order_by(ProfileDay.day))).all()
+    blocks = await stored_days(session, between(first, last), *_series(view, channel))
     try:
         return stitch(channel, blocks, start, end, multiplier(view.meter))
     except SeriesError as error:
@@ -103,18 +97,15 @@ async def day_totals(
     session: AsyncSession, view: MeterView, channel: Quantity, first: date, last: date
 ) -> Sequence[DayTotal]:
     """Sums of the local days ``first`` to ``last``, without unpacking a block; days without data are left out."""
-    query = select(
-        ProfileDay.day, ProfileDay.num, ProfileDay.den, ProfileDay.total, ProfileDay.held, ProfileDay.count,
-        ProfileDay.flags,
-    ).where(
-        *_of(view, ProfileDay),
-        ProfileDay.channel == channel.code,
-        ProfileDay.day.between((first - _EPOCH).days, (last - _EPOCH).days),
-    )  # fmt: skip
-    ratio = multiplier(view.meter)
+    columns = DAY, ProfileSeries.step, ProfileSeries.num, ProfileSeries.den
+    figures = ProfileDay.total, ProfileDay.held, ProfileDay.flags
+    query = days(*columns, *figures, within=between(first, last)).where(*_series(view, channel)).order_by(DAY)
+    ratio, tz = multiplier(view.meter), zone_of(view.zone)
     return [
-        DayTotal(_day(day), total * Fraction(num, den) * ratio, held, count, flags)
-        for day, num, den, total, held, count, flags in (await session.execute(query.order_by(ProfileDay.day))).all()
+        DayTotal(
+            date_of(day), total * Fraction(num, den) * ratio, held, intervals_in_day(date_of(day), tz, step), flags
+        )
+        for day, step, num, den, total, held, flags in (await session.execute(query)).all()
     ]
 
 
@@ -151,14 +142,11 @@ async def availability(
     at = int(time.time()) if now is None else now
     tz = zone_of(view.zone)
     following = local_date(end, tz)
-    days = select(ProfileDay.day, ProfileDay.step, ProfileDay.held, ProfileDay.flags).where(
-        *_of(view, ProfileDay),
-        ProfileDay.channel == channel.code,
-        ProfileDay.day.between((first - _EPOCH).days, (following - _EPOCH).days - 1),
-    )
+    columns = DAY, ProfileSeries.step, ProfileDay.held, ProfileDay.flags
+    query = days(*columns, within=between(first, following - timedelta(days=1))).where(*_series(view, channel))
     held: dict[date, list[tuple[int, int, int]]] = {}
-    for day, step, count, flags in (await session.execute(days)).all():
-        held.setdefault(_day(day), []).append((step, count, flags))
+    for day, step, count, flags in (await session.execute(query)).all():
+        held.setdefault(date_of(day), []).append((step, count, flags))
     reads = select(RegisterSet.at).where(*_of(view, RegisterSet), RegisterSet.at >= start, RegisterSet.at < end)
     read_days = {local_date(instant, tz) for instant in await session.scalars(reads)}
     steps = [step for parts in held.values() for step, _, _ in parts]
@@ -277,7 +265,7 @@ async def register_check(
 async def versions(session: AsyncSession, view: MeterView, channel: Quantity, day: date) -> Sequence[ProfileVersion]:
     """Blocks of a local day that corrections replaced, newest first."""
     query = select(ProfileVersion).where(
-        *_of(view, ProfileVersion), ProfileVersion.channel == channel.code, ProfileVersion.day == (day - _EPOCH).days
+        *_of(view, ProfileVersion), ProfileVersion.channel == channel.code, ProfileVersion.day == number(day)
     )
     return (await session.scalars(query.order_by(ProfileVersion.version.desc()))).all()
 
@@ -291,8 +279,8 @@ def _of(view: MeterView, table: Any) -> tuple[Any, Any]:
     return table.tenant_id == view.meter.tenant_id, table.meter_id == view.meter.id
 
 
-def _day(number: int) -> date:
-    return _EPOCH + timedelta(days=number)
+def _series(view: MeterView, channel: Quantity) -> Iterator[ColumnElement[bool]]:
+    return series_of(view.meter.tenant_id, view.meter.id, channel.code)
 
 
 def _place(after: str) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.models import Tenant
 from central.errors import Conflict, NotFound, Refused
-from central.metering.store import cut_anew
+from central.metering.days import cut_anew
 from central.registry.models import (
     CommunicationModule,
     Customer,

@@ -4,15 +4,20 @@ import random
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import date
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.models import Tenant
 from central.ingest.decode import Delivery, decode_delivery
+from central.metering.day_rows import Form, Kind, Row, enter_series, save, series_of_kinds
+from central.metering.stored import day_id, number
+from central.registry.models import Meter
 from central.store.engine import Database
 from ext.profile import pack
 from shared.ids import Topic
+from shared.quantities import Quantity
 from shared.wire import (
     Batch,
     GatewayTelemetry,
@@ -116,3 +121,15 @@ def _other(rng: random.Random, meter: str, at: int) -> Item:
     if kind == 2:
         return MeterEvent(meter, at, "outage", at + 60)
     return GatewayTelemetry(at, 1, 2, 3, 4, 0.5, 6, 7, modules=[ModuleTelemetry("modem", 41.5, -70.0)])
+
+
+async def add_day(
+    db: AsyncSession, meter: Meter, channel: Quantity, day: date, start: int, data: bytes, *, held: int, total: int,
+    flags: int = 0, step: int = 900, num: int = 1, den: int = 1,
+) -> None:  # fmt: skip
+    """Store a day, entering its series."""
+    kind = Kind(meter.tenant_id, meter.id, channel.code, step)
+    form = Form(num, den, start - 86400 * number(day))
+    series = await series_of_kinds(db, {kind})
+    await enter_series(db, [(kind, form)], series)
+    await save(db, [Row(day_id(series[kind][form], number(day)), held, flags, total, 1, data)])

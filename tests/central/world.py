@@ -19,7 +19,7 @@ from central.accounts.sessions import NewSession, open_session
 from central.app import create_app
 from central.fleet.models import GatewayHealth, ModuleHealth
 from central.fleet.service import enqueue
-from central.metering.models import Event, ProfileDay, RegisterSet, Snapshot
+from central.metering.models import Event, RegisterSet, Snapshot
 from central.registry.models import (
     CommunicationModule,
     Customer,
@@ -38,6 +38,7 @@ from shared.intervals import day_range
 from shared.quality import Quality
 from shared.quantities import ACTIVE_PROFILE
 from shared.wire import GatewayTelemetry, InstantSnapshot, ReadNow, RegisterValue, encode
+from tests.central.samples import add_day
 
 ZONE = "America/Sao_Paulo"
 DAY = date(2026, 3, 10)
@@ -156,13 +157,9 @@ async def _readings(
 ) -> None:
     flags = array("H", [0] * 96)
     flags[MISSING_AT], flags[ESTIMATED_AT] = int(Quality.MISSING), int(Quality.ESTIMATED)
-    db.add(
-        ProfileDay(
-            tenant_id=tenant, meter_id=meter.id, channel=ACTIVE_PROFILE.code, day=(DAY - date(1970, 1, 1)).days,
-            start=START, step=900, count=96, num=NUM, den=DEN, held=95, flags=int(Quality.MISSING | Quality.ESTIMATED),
-            total=sum(COUNTS) - COUNTS[MISSING_AT], version=1, changed_at=now,
-            data=pack(array("q", COUNTS), flags, 900),
-        )
+    await add_day(
+        db, meter, ACTIVE_PROFILE, DAY, START, pack(array("q", COUNTS), flags, 900), held=95,
+        flags=int(Quality.MISSING | Quality.ESTIMATED), total=sum(COUNTS) - COUNTS[MISSING_AT], num=NUM, den=DEN,
     )  # fmt: skip
     values = [RegisterValue("1.8.0", 123456, 1, 1000), RegisterValue("1.6.1", 77, 1, 10, at=START + 900)]
     now -= 1

@@ -11,8 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.fleet.models import FleetCommand, GatewayHealth
 from central.ingest.models import Rejected, Stream, StreamPart
-from central.metering.models import Event, ProfileDay, ProfileVersion, RegisterSet, Snapshot
+from central.metering.models import Event, ProfileVersion, RegisterSet, Snapshot
 from central.metering.registers import encode_values
+from central.metering.stored import ever, series_of, stored_days
 from central.registry.models import Gateway, Meter
 from central.store.engine import Database
 from edge.simulators.load import LoadReplay
@@ -63,8 +64,7 @@ async def profiles(database: Database, serial: str, start: int, end: int, accoun
             return
         for column, channel in enumerate(CHANNELS):
             held: dict[int, tuple[int, int]] = {}
-            query = select(ProfileDay).where(ProfileDay.meter_id == meter.id, ProfileDay.channel == channel.code)
-            for row in await session.scalars(query):
+            for row in await stored_days(session, ever(), *series_of(meter.tenant_id, meter.id, channel.code)):
                 values, flags, step = unpack(row.data)
                 for i, (value, flag) in enumerate(zip(values, flags, strict=True)):
                     at = row.start + i * step

@@ -16,7 +16,8 @@ from sqlalchemy import func, select
 
 from central.ingest.models import Rejected, Stream
 from central.ingest.run import run_ingest
-from central.metering.models import Event, ProfileDay, ProfileVersion, RegisterSet
+from central.metering.models import Event, ProfileVersion, RegisterSet
+from central.metering.stored import ever, stored_days
 from central.registry.models import Meter
 from central.settings import BrokerSettings, DatabaseSettings, Settings
 from central.store.engine import Database, open_url
@@ -117,7 +118,7 @@ async def assert_once(database: Database, intervals: int, registers: int) -> Non
     """All intervals and register readings are there once and unchanged, and nothing stood in their way."""
     async with database.read() as session:
         held: dict[int, int] = {}
-        for row in await session.scalars(select(ProfileDay)):
+        for row in await stored_days(session, ever()):
             values, flags, step = unpack(row.data)
             for i, (value, flag) in enumerate(zip(values, flags, strict=True)):
                 if not flag & Quality.MISSING:

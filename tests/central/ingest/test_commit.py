@@ -17,8 +17,9 @@ from central.ingest.decode import Delivery
 from central.ingest.models import Rejected, StreamPart
 from central.ingest.models import Stream as StreamRow
 from central.metering import service
+from central.metering.days import cut_anew
 from central.metering.models import Event, ProfileDay, ProfileVersion, RegisterSet, Snapshot
-from central.metering.store import cut_anew
+from central.metering.stored import days, ever, series_of
 from central.registry.models import Gateway, Meter
 from central.registry.service import get_meter
 from central.store.engine import Database, open_url
@@ -53,11 +54,8 @@ async def assert_equals(database: Database, made: Stream) -> None:
             held = series.instants()[series.held], series.values[series.held]
             found = dict(zip(held[0].tolist(), held[1].tolist(), strict=True))
             assert found == wanted
-            totals = await session.scalars(
-                select(ProfileDay.total).where(
-                    ProfileDay.meter_id == view.meter.id, ProfileDay.channel == Quantity.parse(channel).code
-                )
-            )
+            place = series_of(tenant, view.meter.id, Quantity.parse(channel).code)
+            totals = await session.scalars(days(ProfileDay.total, within=ever()).where(*place))
             assert sum(totals) == sum(wanted.values())
         for table, kind in ((RegisterSet, "RegisterReading"), (Snapshot, "InstantSnapshot"), (Event, "MeterEvent")):
             count = await session.scalar(select(func.count()).select_from(table))

@@ -8,26 +8,20 @@ from fractions import Fraction
 import pytest
 
 from central.accounts.models import Tenant
-from central.metering.models import ProfileDay
 from central.metering.overview import first_days, fleet_days, held_by_day
 from central.registry.models import Meter
 from central.store.engine import Database
 from ext.profile import pack
 from shared.intervals import day_range, zone
 from shared.quantities import ACTIVE_PROFILE, Quantity
+from tests.central.samples import add_day
 
 ZONE = "America/Sao_Paulo"
 DAY = date(2026, 3, 10)
 NOW = day_range(DAY, zone(ZONE)).start + 6 * 3600 + 1234
 
 
-def _day(tenant: Tenant, meter: Meter, day: date, held: int, total: int, den: int = 100) -> ProfileDay:
-    start = day_range(day, zone(ZONE)).start
-    return ProfileDay(
-        tenant_id=tenant.id, meter_id=meter.id, channel=ACTIVE_PROFILE.code, day=(day - date(1970, 1, 1)).days,
-        step=900, start=start, count=96, num=1, den=den, held=held, flags=0, total=total, changed_at=NOW,
-        data=pack(array("q", [0] * 96), array("H", [0] * 96), 900),
-    )  # fmt: skip
+DATA = pack(array("q", [0] * 96), array("H", [0] * 96), 900)
 
 
 @pytest.fixture
@@ -45,16 +39,17 @@ async def tenant(database: Database) -> Tenant:
         db.add_all([first, second, new, silent, stranger])
         await db.flush()
         yesterday = DAY - timedelta(days=1)
-        reactive = _day(ours, first, DAY, 24, 10**6)
-        reactive.channel = Quantity(5, 29).code
-        db.add_all(
-            [
-                _day(ours, first, yesterday, 96, 1_000), _day(ours, first, DAY, 24, 250),
-                _day(ours, second, yesterday - timedelta(days=1), 96, 5), _day(ours, second, yesterday, 48, 7, 1_000),
-                _day(ours, silent, yesterday, 96, 9_999_999), _day(theirs, stranger, yesterday, 96, 9_999_999),
-                reactive,
-            ]
-        )  # fmt: skip
+        for meter, channel, day, held, total, den in (
+            (first, ACTIVE_PROFILE, yesterday, 96, 1_000, 100),
+            (first, ACTIVE_PROFILE, DAY, 24, 250, 100),
+            (second, ACTIVE_PROFILE, yesterday - timedelta(days=1), 96, 5, 100),
+            (second, ACTIVE_PROFILE, yesterday, 48, 7, 1_000),
+            (silent, ACTIVE_PROFILE, yesterday, 96, 9_999_999, 100),
+            (stranger, ACTIVE_PROFILE, yesterday, 96, 9_999_999, 100),
+            (first, Quantity(5, 29), DAY, 24, 10**6, 100),
+        ):
+            start = day_range(day, zone(ZONE)).start
+            await add_day(db, meter, channel, day, start, DATA, held=held, total=total, den=den)
     return ours
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from central.accounts.models import Tenant
 from central.accounts.service import TenantOf, create_user, ensure_tenant
 from central.fleet.models import FleetCommand, GatewayHealth, GatewayLive, ModuleHealth
-from central.metering.models import Event, ProfileDay, RegisterSet, Snapshot
+from central.metering.models import Event, RegisterSet, Snapshot
 from central.metering.registers import encode_values
 from central.registry.models import (
     CommunicationModule,
@@ -47,6 +47,7 @@ from shared.wire import (
     Result,
     encode,
 )
+from tests.central.samples import add_day
 
 LOGIN: Final = "ana"
 OPERATOR: Final = "rui"
@@ -68,7 +69,6 @@ profile = 900
 """
 CONFIG_HASH: Final = "9f2c41aa07b355d1"
 ZONE: Final = ZoneInfo("America/Sao_Paulo")
-_EPOCH: Final = date(1970, 1, 1)
 
 _CUSTOMERS: Final = (
     "Cerâmica Três Irmãos", "Frigorífico Vale Verde", "Hospital São Lucas", "Shopping Ipê", "Metalúrgica Horizonte",
@@ -240,7 +240,7 @@ async def _meter(
                 signal_dbm=round(-72 + 4 * math.sin(back / 7000), 1),
             )
         )
-    _profile(db, tenant, meter, plan, now)
+    await _profile(db, tenant, meter, plan, now)
     _values(db, tenant, meter, plan, now)
     for kind, at, until, detail in (
         ("outage", now - 4 * 86400, now - 4 * 86400 + 5400, {}),
@@ -261,7 +261,7 @@ async def _meter(
         )
 
 
-def _profile(db: AsyncSession, tenant: Tenant, meter: Meter, plan: Plan, now: int) -> None:
+async def _profile(db: AsyncSession, tenant: Tenant, meter: Meter, plan: Plan, now: int) -> None:
     rows = _curve()
     today = local_date(now, ZONE)
     whole = len(rows)
@@ -280,23 +280,9 @@ def _profile(db: AsyncSession, tenant: Tenant, meter: Meter, plan: Plan, now: in
             bits = 0
             for flag in flags:
                 bits |= flag
-            db.add(
-                ProfileDay(
-                    tenant_id=tenant.id,
-                    meter_id=meter.id,
-                    channel=channel.code,
-                    day=(day - _EPOCH).days,
-                    step=STEP,
-                    start=start,
-                    count=count,
-                    num=1,
-                    den=100,
-                    held=held,
-                    flags=bits,
-                    total=sum(values),
-                    changed_at=now,
-                    data=pack(values, flags, STEP),
-                )
+            data = pack(values, flags, STEP)
+            await add_day(
+                db, meter, channel, day, start, data, step=STEP, held=held, flags=bits, total=sum(values), den=100
             )
 
 
