@@ -8,6 +8,13 @@ from ext._views import int64, octets, uint16
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+    from ext import _plain as cython
+else:
+    try:
+        import cython
+    except ImportError:  # only a compiler needs it
+        from ext import _plain as cython
+
 #: Ranks are looked up by the low bits of the flags.
 RANKS: Final = 512
 
@@ -110,6 +117,8 @@ def _misplaced(ends: memoryview, last: int) -> int:
     return -1
 
 
+@cython.boundscheck(False)
+@cython.initializedcheck(False)
 def _figures(
     values: memoryview,
     flags: memoryview,
@@ -149,6 +158,8 @@ def _figures(
     return -1
 
 
+@cython.boundscheck(False)
+@cython.initializedcheck(False)
 def _merge(
     values: memoryview,
     flags: memoryview,

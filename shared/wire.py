@@ -84,7 +84,7 @@ class RegisterReading(Wire, frozen=True, tag=1):
     reset_at: Instant | None = None  # the reset that closed the period before
 
 
-class ProfileBlock(Wire, frozen=True, tag=2):
+class ProfileBlock(Wire, frozen=True, gc=False, tag=2):
     """Consecutive intervals of one channel: ``count`` of ``step`` seconds from ``start``, packed by ``ext.profile``."""
 
     meter: Name

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
 import structlog
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.exc import DBAPIError
@@ -72,8 +73,7 @@ class Totals:
     transactions: int = 0
 
 
-@dataclass(slots=True)
-class _Row:
+class _Row(msgspec.Struct):
     """One item to be stored: its number, and whether rows after it were there before it."""
 
     delivery: Delivery
@@ -215,7 +215,8 @@ class Committer:
         """Enter unknown meters; on PostgreSQL lock all concerned, in one order, against others who write their days."""
         by_gateway: dict[tuple[TenantEntry, int], set[str]] = {}
         for row in plan.rows:
-            name = await _meter_of(lookup, row)
+            item = row.item
+            name = item.meter if isinstance(item, _OF_METER) else await _meter_of_event(lookup, row)
             if name is not None:
                 by_gateway.setdefault((row.tenant, row.gateway_id), set()).add(name)
         ids = set()
@@ -320,16 +321,17 @@ async def _save_cursors(session: AsyncSession, plan: _Plan, now: int) -> None:
         await session.execute(insert(StreamPart.__table__), parts)  # type: ignore[arg-type]
 
 
-async def _meter_of(lookup: Lookup, row: _Row) -> str | None:
-    """The meter an item is about; None for a gateway's own."""
-    match row.item:
-        case RegisterReading() | ProfileBlock() | InstantSnapshot():
-            return row.item.meter
-        case MeterEvent(meter=meter):
-            own = meter == row.delivery.topic.gateway and not await lookup.is_meter(row.tenant, meter)
-            return None if own else meter
-        case _:
-            return None
+#: Items that are about a meter, whatever its name.
+_OF_METER: Final = (ProfileBlock, RegisterReading, InstantSnapshot)
+
+
+async def _meter_of_event(lookup: Lookup, row: _Row) -> str | None:
+    """The meter an event is about; None for a gateway's own, and for what is no event."""
+    if not isinstance(row.item, MeterEvent):
+        return None
+    meter = row.item.meter
+    own = meter == row.delivery.topic.gateway and not await lookup.is_meter(row.tenant, meter)
+    return None if own else meter
 
 
 async def _store(session: AsyncSession, lookup: Lookup, rows: Sequence[_Row], now: int, plan: _Plan) -> None:

@@ -117,11 +117,25 @@ class Frame(NamedTuple):
 
 def frame(block: ProfileBlock) -> Frame:
     """Check what stands around a block's data; raises :class:`BlockError` when anything about it cannot be."""
-    if DAY % block.step or block.start % block.step:
-        raise BlockError(
-            f"intervals of {block.step} s from {block.start} are not aligned to a step that divides the day"
-        )
-    return Frame(_channel(block.channel), block.step, *_scale(block.num, block.den))
+    if block.start % block.step:
+        raise BlockError(f"intervals of {block.step} s cannot begin at {block.start}: that is no multiple")
+    return _frame(block.channel, block.step, block.num, block.den)
+
+
+@lru_cache(maxsize=4096)
+def _frame(channel: str, step: int, num: int, den: int) -> Frame:
+    try:
+        quantity = Quantity.parse(channel)
+    except QuantityError as error:
+        raise BlockError(str(error)) from error
+    if quantity.d != Process.PROFILE:
+        raise BlockError(f"channel {channel} is no profile channel: those are C.{int(Process.PROFILE)}.E")
+    if DAY % step:
+        raise BlockError(f"intervals of {step} s do not divide a day")
+    if num > MAX_INTEGER or den > MAX_INTEGER:
+        raise BlockError(f"scale {num}/{den} is beyond 64 bits")
+    scale = Fraction(num, den)
+    return Frame(quantity.code, step, scale.numerator, scale.denominator)
 
 
 def whole_day(block: ProfileBlock, zone: str) -> tuple[int, int] | None:
@@ -165,25 +179,6 @@ def check_announced(block: ProfileBlock, count: int, step: int) -> None:
     """Raise :class:`BlockError` when a block holds other intervals than its sender says."""
     if (count, step) != (block.count, block.step):
         raise BlockError(f"{block.count} intervals of {block.step} s announced, {count} of {step} s packed")
-
-
-@lru_cache(maxsize=4096)
-def _channel(text: str) -> int:
-    try:
-        quantity = Quantity.parse(text)
-    except QuantityError as error:
-        raise BlockError(str(error)) from error
-    if quantity.d != Process.PROFILE:
-        raise BlockError(f"channel {text} is no profile channel: those are C.{int(Process.PROFILE)}.E")
-    return quantity.code
-
-
-@lru_cache(maxsize=4096)
-def _scale(num: int, den: int) -> tuple[int, int]:
-    if num > MAX_INTEGER or den > MAX_INTEGER:
-        raise BlockError(f"scale {num}/{den} is beyond 64 bits")
-    scale = Fraction(num, den)
-    return scale.numerator, scale.denominator
 
 
 def unpack_day(start: int, num: int, den: int, version: int, data: bytes) -> Day:

@@ -4,6 +4,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+import msgspec
+from msgspec.structs import asdict
 from sqlalchemy import insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,7 +18,7 @@ from central.store.lists import is_one_of
 _MOST_ROWS: Final = 20_000
 
 
-class Kind(NamedTuple):
+class Kind(msgspec.Struct, frozen=True, order=True, gc=False, cache_hash=True):
     """Of one kind each local date has one row."""
 
     tenant_id: int
@@ -25,7 +27,7 @@ class Kind(NamedTuple):
     step: int
 
 
-class Form(NamedTuple):
+class Form(msgspec.Struct, frozen=True, order=True, gc=False, cache_hash=True):
     """What a kind's series differ in."""
 
     num: int
@@ -76,7 +78,7 @@ async def enter_series(session: AsyncSession, wanted: Iterable[tuple[Kind, Form]
     """Enter the series that are not there yet into the database and into ``series``."""
     missing = sorted((kind, form) for kind, form in wanted if form not in series[kind])
     for some in chunks(missing, _MOST_ROWS):
-        rows = [kind._asdict() | form._asdict() for kind, form in some]
+        rows = [asdict(kind) | asdict(form) for kind, form in some]
         await session.execute(insert(ProfileSeries.__table__), rows)  # type: ignore[arg-type]
     if missing:
         series |= await series_of_kinds(session, {kind for kind, _ in missing})

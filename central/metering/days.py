@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
 import numpy as np
+from msgspec.structs import asdict
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -50,8 +52,7 @@ from shared.wire import ProfileBlock
 _AT_ONCE: Final = 4096
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(msgspec.Struct, frozen=True):
     """What one block says about one day: the block where it is the whole day, else what was cut of it."""
 
     form: Form
@@ -206,7 +207,7 @@ def _row(series_id: int, number: int, day: Day) -> Row:
 
 
 def _version(kind: Kind, number: int, day: Day, now: int, source: str, reason: str) -> dict[str, Any]:
-    return kind._asdict() | {
+    return asdict(kind) | {
         "day": number, "version": day.version, "start": day.start, "count": len(day.values), "num": day.num,
         "den": day.den, "data": day.packed(), "replaced_at": now, "source": source, "author": "", "reason": reason,
     }  # fmt: skip

@@ -39,6 +39,11 @@ def billing(load: Load) -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def days(load: Load) -> ModuleType:
+    return load("days")
+
+
+@pytest.fixture(scope="session")
 def demand(load: Load) -> ModuleType:
     return load("demand")
 
