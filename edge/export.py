@@ -17,7 +17,15 @@ from edge.spool.inspection import StoredItem, stored_items
 from ext.profile import unpack
 from shared.intervals import iso
 from shared.quantities import Quantity, QuantityError
-from shared.wire import InstantSnapshot, MeterEvent, ProfileBlock, RegisterReading, encode
+from shared.wire import (
+    ForwardCapture,
+    ForwardConnection,
+    InstantSnapshot,
+    MeterEvent,
+    ProfileBlock,
+    RegisterReading,
+    encode,
+)
 
 COLUMNS: Final = ("seq", "delivered", "kind", "meter", "at", "quantity", "value", "unit", "quality", "detail")
 
@@ -91,7 +99,8 @@ def csv_rows(row: StoredItem) -> Iterator[tuple[object, ...]]:
         until = f" until {iso(item.until)}" if item.until is not None else ""
         yield (*head, iso(item.at), "", "", "", "", f"{item.kind}{until} {detail}")
     elif item is not None:
-        yield (*head, iso(item.at), "", "", "", "", msgspec.json.encode(named(item)).decode())
+        instant = item.started_ms // 1000 if isinstance(item, ForwardConnection | ForwardCapture) else item.at
+        yield (*head, iso(instant), "", "", "", "", msgspec.json.encode(named(item)).decode())
 
 
 def json_row(row: StoredItem) -> dict[str, Any]:

@@ -177,12 +177,80 @@ class Result(Wire, frozen=True, tag=6):
         _check_plain(self.data, "data")
 
 
-Item = RegisterReading | ProfileBlock | InstantSnapshot | MeterEvent | GatewayTelemetry | Result
+class ForwardExchange(Wire, frozen=True):
+    """One question of the CCEE and what came back; milliseconds count from the connection's start."""
+
+    at_ms: Count
+    command: Text
+    result: Code
+    asked: Count  # octets of the question
+    answered: Count  # octets of the answer
+    took_ms: Count
+    detail: dict[str, Any] = {}  # what JSON can hold
+
+    def __post_init__(self) -> None:
+        _check_plain(self.detail, "detail")
+
+
+class ForwardConnection(Wire, frozen=True, tag=7):
+    """A connection through a forwarded port to a meter, what the guardian understood of it, and its verdict.
+
+    Rules F7 and verdicts I02 .. I14 of dossier ccee-ons §13. Instants of ``_ms`` are UTC milliseconds.
+    """
+
+    meter: Name
+    forward: Name
+    mode: Code  # exclusive, shared, self_test
+    source: Text  # host:port
+    listen: Text
+    started_ms: Count
+    ended_ms: Count
+    sent: Count  # octets to the meter
+    received: Count  # octets from the meter
+    first_byte_ms: Count | None
+    longest_silence_ms: Count
+    close_reason: Code
+    protocol: Code
+    verdict: Code
+    reason: Text = ""
+    serial: Text = ""
+    clock_offset_ms: Int64 | None = None
+    range_start: Instant | None = None  # of the profile asked for
+    range_end: Instant | None = None
+    delivered_end: Instant | None = None  # of the profile delivered without interruption
+    exchanges: Annotated[list[ForwardExchange], Meta(max_length=512)] = []
+    more: Count = 0  # exchanges beyond these
+    constants: dict[str, Any] = {}  # what JSON can hold
+
+    def __post_init__(self) -> None:
+        _check_plain(self.constants, "constants")
+
+
+class ForwardCapture(Wire, frozen=True, tag=8):
+    """Part of the octets of a :class:`ForwardConnection`, secrets masked: msgpack of [ms since start, side, octets]."""
+
+    meter: Name
+    started_ms: Count
+    part: Count
+    parts: Positive
+    data: Annotated[bytes, Meta(max_length=MAX_BATCH_BYTES)]
+
+
+Item = (
+    RegisterReading
+    | ProfileBlock
+    | InstantSnapshot
+    | MeterEvent
+    | GatewayTelemetry
+    | Result
+    | ForwardConnection
+    | ForwardCapture
+)
 
 EVENT_KINDS: Final = (
     "outage", "clock_set", "clock_drift", "demand_reset", "battery", "occurrence", "change", "wrong_serial",
     "unreconciled", "reconciled", "meter_unreachable", "meter_back", "profile_lost", "spool_pressure", "spool_damaged",
-    "clock_jump",
+    "clock_jump", "ccee_failure", "ccee_repeated_failure", "ccee_unknown_source", "forward_trouble",
 )  # fmt: skip
 
 # -- up: batches -----------------------------------------------------------------------------------------------------
@@ -258,7 +326,21 @@ class CloseBill(Wire, frozen=True, tag=44):
     confirm: Name  # the meter's serial, typed again
 
 
-Action = ReadNow | ReadRange | SetClock | ApplyConfig | CloseBill
+class SetForward(Wire, frozen=True, tag=45):
+    """Open or change the forwarded port of a meter (TOML of its ``[meters.forward]``), or close it (no TOML)."""
+
+    meter: Name
+    toml: Annotated[str, Meta(max_length=20_000)]
+    base: Text = ""  # hash of the configuration it was made from; refused when another is in force
+
+
+class TestForward(Wire, frozen=True, tag=46):
+    """Try a meter's forwarded port as the CCEE would, now (rule F8)."""
+
+    meter: Name
+
+
+Action = ReadNow | ReadRange | SetClock | ApplyConfig | CloseBill | SetForward | TestForward
 
 
 class Command(Wire, frozen=True, tag=22):
@@ -310,6 +392,26 @@ class MeterState(Wire, frozen=True):
     missing: Count = 0  # intervals known to be missing and still worth asking for
 
 
+class ForwardState(Wire, frozen=True):
+    """One forwarded port: ``state`` is listening, connected, testing, closed or failed; ``live`` of the connection."""
+
+    meter: Name
+    listen: Text
+    mode: Code
+    state: Code
+    source: Text = ""
+    since_ms: Count = 0
+    last_ccee_ok: Instant | None = None
+    last_own_ok: Instant | None = None
+    failures: Count = 0  # CCEE sessions in a row that failed
+    refused: Count = 0  # connections from networks that are not allowed
+    error: Text = ""
+    live: dict[str, Any] = {}  # what JSON can hold
+
+    def __post_init__(self) -> None:
+        _check_plain(self.live, "live")
+
+
 class GatewayState(Wire, frozen=True, tag=24):
     """Retained; the last will is the same struct with ``online`` false."""
 
@@ -323,6 +425,7 @@ class GatewayState(Wire, frozen=True, tag=24):
     lines: list[LineState] = []
     meters: list[MeterState] = []
     alarms: list[str] = []
+    forwards: list[ForwardState] = []
 
 
 class GatewayConfig(Wire, frozen=True, tag=25):

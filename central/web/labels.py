@@ -61,6 +61,10 @@ EVENTS: Final = {
     "spool_pressure": (N_("Gateway disk nearly full"), "database", "red"),
     "spool_damaged": (N_("Gateway spool damaged"), "database", "red"),
     "clock_jump": (N_("Gateway clock jumped"), "clock", "orange"),
+    "ccee_failure": (N_("CCEE reading failed"), "alert-triangle", "orange"),
+    "ccee_repeated_failure": (N_("CCEE reading failed twice in a row"), "alert-triangle", "red"),
+    "ccee_unknown_source": (N_("Unknown address at the CCEE port"), "alert-circle", "orange"),
+    "forward_trouble": (N_("CCEE port in trouble"), "plug-connected-x", "red"),
 }
 FLAGS: Final = {
     Quality.MISSING: N_("Missing"),

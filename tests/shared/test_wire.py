@@ -81,6 +81,44 @@ GOLDEN: dict[str, tuple[Wire, str]] = {
         wire.Result("c1", AT, ok=False, code="refused", message="no such meter", data={"n": 1}),
         "97 06 A26331 CE6AFD86C0 C2 A772656675736564 AD6E6F2073756368206D65746572 81 A16E 01",
     ),
+    "forwarded connection": (
+        wire.ForwardConnection(
+            "m1",
+            "m1",
+            "shared",
+            "10.0.0.9:4001",
+            "10.0.0.1:5001",
+            1000 * AT,
+            1000 * AT + 2500,
+            66,
+            258,
+            40,
+            900,
+            "client",
+            "abnt",
+            "I14",
+            "all delivered",
+            "12345678",
+            -1500,
+            AT - 86_400,
+            AT,
+            AT,
+            [wire.ForwardExchange(0, "14", "ok", 66, 258, 40, {"retries": 1})],
+            3,
+            {"tc": "20"},
+        ),
+        (
+            "DC0018 07 A26D31 A26D31 A6736861726564 AD31302E302E302E393A34303031 AD31302E302E302E313A35303031"
+            "CF000001A1EE565E00 CF000001A1EE5667C4 42 CD0102 28 CD0384 A6636C69656E74 A461626E74 A3493134"
+            "AD616C6C2064656C697665726564 A83132333435363738 D1FA24 CE6AFC3540 CE6AFD86C0 CE6AFD86C0"
+            "91 97 00 A23134 A26F6B 42 CD0102 28 81 A772657472696573 01"
+            "03 81 A27463 A23230"
+        ),
+    ),
+    "captured octets": (
+        wire.ForwardCapture("m1", 1000 * AT, 0, 2, b"\x01\x02"),
+        "96 08 A26D31 CF000001A1EE565E00 00 02 C4020102",
+    ),
     "batch": (
         wire.Batch(SPOOL, 5, [wire.MeterEvent("m1", AT, "battery")]),
         f"94 14 {SPOOL_HEX} 05 91 96 04 A26D31 CE6AFD86C0 A762617474657279 C0 80",
@@ -98,6 +136,11 @@ GOLDEN: dict[str, tuple[Wire, str]] = {
     "set clock": (command(wire.SetClock("m1")), f"{COMMAND_HEX} 93 2A A26D31 CD012C"),
     "apply config": (command(wire.ApplyConfig("a = 1\n", "ab")), f"{COMMAND_HEX} 93 2B A661203D20310A A26162"),
     "close bill": (command(wire.CloseBill("m1", "12345678")), f"{COMMAND_HEX} 93 2C A26D31 A83132333435363738"),
+    "set forward": (
+        command(wire.SetForward("m1", "port = 1\n", "ab")),
+        f"{COMMAND_HEX} 94 2D A26D31 A9706F7274203D20310A A26162",
+    ),
+    "test forward": (command(wire.TestForward("m1")), f"{COMMAND_HEX} 92 2E A26D31"),
     "progress": (
         wire.Progress(AT, "rs485", "m1", "profile", 1, 96, "c1"),
         "98 17 CE6AFD86C0 A57273343835 A26D31 A770726F66696C65 01 60 A26331",
@@ -114,12 +157,31 @@ GOLDEN: dict[str, tuple[Wire, str]] = {
             lines=[wire.LineState("rs485", "busy", "plan", 1, "", AT)],
             meters=[wire.MeterState("m1", "rs485", "ok", "abnt", AT, "", "gsm", 3)],
             alarms=["disk"],
+            forwards=[
+                wire.ForwardState(
+                    "m1",
+                    "10.0.0.1:5001",
+                    "shared",
+                    "connected",
+                    "10.0.0.9:4001",
+                    1000 * AT,
+                    AT - 60,
+                    AT - 30,
+                    1,
+                    2,
+                    "",
+                    {"command": "14"},
+                )
+            ],
         ),
         (
-            f"9B 18 CE6AFD86C0 C3 A5302E312E30 {SPOOL_HEX} A26162 CE6AFD78B0 0C"
+            f"9C 18 CE6AFD86C0 C3 A5302E312E30 {SPOOL_HEX} A26162 CE6AFD78B0 0C"
             "91 96 A57273343835 A462757379 A4706C616E 01 A0 CE6AFD86C0"
             "91 98 A26D31 A57273343835 A26F6B A461626E74 CE6AFD86C0 A0 A367736D 03"
             "91 A46469736B"
+            "91 9C A26D31 AD31302E302E302E313A35303031 A6736861726564 A9636F6E6E6563746564"
+            "AD31302E302E302E393A34303031 CF000001A1EE565E00 CE6AFD8684 CE6AFD86A2 01 02 A0"
+            "81 A7636F6D6D616E64 A23134"
         ),
     ),
     "gateway config": (wire.GatewayConfig(AT, "ab", "a = 1\n"), "94 19 CE6AFD86C0 A26162 A661203D20310A"),
