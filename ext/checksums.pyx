@@ -18,7 +18,7 @@ cdef extern from *:
         uint64_t folds[3][2];      /* what to multiply the halves of 16 octets with to go on by 128, 512, 2048 bits */
     } crc16_t;
 
-    #if defined(__x86_64__) && (defined(__clang__) || __GNUC__ >= 9)
+    #if defined(__x86_64__) && (defined(__clang__) || __GNUC__ >= 10)
     #include <immintrin.h>
 
     enum { NOTHING, NARROW, WIDE };
@@ -115,6 +115,11 @@ cdef extern from *:
     Py_ssize_t fold_octets(
         const crc16_t *of, const uint8_t *data, Py_ssize_t size, uint16_t crc, uint8_t *out) noexcept nogil
 
+cdef enum:
+    #: Octets of a cache line; from so many on it pays to begin at one.
+    LINE = 64
+    LARGE = 8192
+
 cdef crc16_t OF_8005, OF_1021, OF_3D65
 
 
@@ -167,8 +172,14 @@ cdef inline uint16_t sixteen(const crc16_t *of, const uint8_t *data, uint16_t cr
 
 cdef uint16_t crc16(const crc16_t *of, const uint8_t *data, Py_ssize_t size, uint16_t crc) noexcept nogil:
     cdef uint8_t[16] folded
-    cdef Py_ssize_t done = fold_octets(of, data, size, crc, folded), i
+    cdef Py_ssize_t done, i
     cdef uint16_t rest
+    if size >= LARGE and <size_t>data % LINE:
+        done = LINE - <size_t>data % LINE
+        crc = crc16(of, data, done, crc)
+        data += done
+        size -= done
+    done = fold_octets(of, data, size, crc, folded)
     if done:
         crc = sixteen(of, folded, 0)
         data += done
