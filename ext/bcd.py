@@ -35,7 +35,10 @@ def decode(data: "Buffer", first: int = 0, size: int | None = None) -> int:
         size = len(view) - first
     if not 1 <= size <= MAX_OCTETS or not 0 <= first <= len(view) - size:
         raise place_fault(len(view), first, size)
-    return _number(view, first, size)
+    digits = view[first : first + size].hex()
+    if not digits.isdecimal():
+        raise digit_fault(view[first : first + size], first)
+    return int(digits)
 
 
 def decode_each(data: "Buffer", size: int) -> "array[int]":
@@ -46,7 +49,10 @@ def decode_each(data: "Buffer", size: int) -> "array[int]":
     view = octets(data)
     if not 1 <= size <= MAX_OCTETS or len(view) % size:
         raise division_fault(len(view), size)
-    return array("q", [_number(view, first, size) for first in range(0, len(view), size)])
+    digits = view.hex()
+    if digits and not digits.isdecimal():
+        raise digit_fault(view)
+    return array("q", [int(digits[first : first + 2 * size]) for first in range(0, len(digits), 2 * size)])
 
 
 def encode(value: int, size: int) -> bytes:
@@ -69,10 +75,3 @@ def encode_each(values: "Buffer", size: int) -> bytes:
     if len(view) and not 0 <= min(view) <= max(view) < 10 ** (2 * size):
         raise numbers_fault(view, size)
     return bytes.fromhex("".join([f"{value:0{2 * size}d}" for value in view]))
-
-
-def _number(view: memoryview, first: int, size: int) -> int:
-    digits = view[first : first + size].hex()
-    if not digits.isdecimal():
-        raise digit_fault(view[first : first + size], first)
-    return int(digits)

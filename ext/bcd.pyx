@@ -154,7 +154,10 @@ def decode(data, first=0, size=None):
     cdef uint64_t bad
     open_octets(data, &view)
     try:
-        octets = view.len - at if size is None else clipped(size)
+        if size is None:
+            octets = view.len - at if 0 <= at <= view.len else 0
+        else:
+            octets = clipped(size)
         if not 1 <= octets <= MOST or not 0 <= at <= view.len - octets:
             raise place_fault(view.len, first, view.len - first if size is None else size)
         bad = decode_fields(<const uint8_t *>view.buf + at, 1, octets, &value)

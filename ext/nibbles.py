@@ -7,7 +7,6 @@ Without a compiler this module runs as it stands; ``nibbles.pyx`` is the same fo
 """
 
 from array import array
-from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from ext._fields import (
@@ -43,12 +42,16 @@ def unpack(data: "Buffer", order: Order = "high_first", count: int | None = None
     elif count < 0 or octets_for(count) > len(view):
         raise count_fault(count, len(view))
     low_first = _is_low_first(order)
-    held = bytes(view[: octets_for(count)]) + b"\0"  # the other half of an odd word's pair
-    out = array("H")
-    for first in range(0, len(held) - 2, 3):
-        high, low = divmod(int.from_bytes(held[first : first + 3], "little" if low_first else "big"), 0x1000)
-        out.extend((low, high) if low_first else (high, low))
-    return out[:count]
+    held = bytes(view[: octets_for(count)]) + b"\0" * (count & 1)  # whole pairs of words
+    first, middle, last = held[::3], held[1::3], held[2::3]
+    words = array("H", bytes(2 * (count + (count & 1))))
+    if low_first:
+        words[::2] = array("H", [(y & 0x0F) << 8 | x for x, y in zip(first, middle, strict=True)])
+        words[1::2] = array("H", [z << 4 | y >> 4 for y, z in zip(middle, last, strict=True)])
+    else:
+        words[::2] = array("H", [x << 4 | y >> 4 for x, y in zip(first, middle, strict=True)])
+        words[1::2] = array("H", [(y & 0x0F) << 8 | z for y, z in zip(middle, last, strict=True)])
+    return words[:count]
 
 
 def pack(words: "Buffer", order: Order = "high_first") -> bytes:
@@ -57,10 +60,17 @@ def pack(words: "Buffer", order: Order = "high_first") -> bytes:
     low_first = _is_low_first(order)
     if max(view, default=0) > MAX_WORD:
         raise word_fault(view)
-    out = bytearray()
-    for first, second in zip_longest(view[::2], view[1::2], fillvalue=0):
-        high, low = (second, first) if low_first else (first, second)
-        out += (high * 0x1000 + low).to_bytes(3, "little" if low_first else "big")
+    first, second = view[::2].tolist(), view[1::2].tolist()
+    second += [0] * (len(first) - len(second))
+    out = bytearray(3 * len(first))
+    if low_first:
+        out[::3] = bytes([word & 0xFF for word in first])
+        out[1::3] = bytes([a >> 8 | (b & 0x0F) << 4 for a, b in zip(first, second, strict=True)])
+        out[2::3] = bytes([word >> 4 for word in second])
+    else:
+        out[::3] = bytes([word >> 4 for word in first])
+        out[1::3] = bytes([(a & 0x0F) << 4 | b >> 8 for a, b in zip(first, second, strict=True)])
+        out[2::3] = bytes([word & 0xFF for word in second])
     return bytes(out[: octets_for(len(view))])
 
 

@@ -11,9 +11,9 @@ ROUND: Final = 1e-4
 TIME: Final = 0.2
 
 
-def measure(benchmark: Any, group: str, function: Callable[[Any], Any], given: Any) -> None:
-    """Time ``function(given)``, which has answered right before."""
-    once = min(timeit.repeat(lambda: function(given), number=1, repeat=3))
+def measure(benchmark: Any, group: str, function: Callable[..., Any], *given: Any) -> None:
+    """Time ``function(*given)``, which has answered right before."""
+    once = min(timeit.repeat(lambda: function(*given), number=1, repeat=3))
     calls = max(1, round(ROUND / once))
     benchmark.group = group
-    benchmark.pedantic(function, (given,), iterations=calls, rounds=max(5, round(TIME / (once * calls))))
+    benchmark.pedantic(function, given, iterations=calls, rounds=max(5, round(TIME / (once * calls))))
