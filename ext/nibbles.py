@@ -2,29 +2,30 @@
 
 Octets AB CD EF hold the words ABC and DEF when the high nibbles come first, DAB and EFC when the low ones do. An odd
 number of words ends in two octets, the spare nibble is 0.
+
+Without a compiler this module runs as it stands; ``nibbles.pyx`` is the same for C.
 """
 
 from array import array
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING
 
+from ext._fields import (
+    MAX_WORD,
+    ORDERS,
+    NibbleError,
+    Order,
+    count_fault,
+    octets_for,
+    odd_fault,
+    order_fault,
+    word_fault,
+)
 from ext._views import octets, uint16
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-Order = Literal["high_first", "low_first"]
-ORDERS: Final[tuple[Order, ...]] = get_args(Order)
-
-MAX_WORD: Final = 0xFFF
-
-
-class NibbleError(ValueError):
-    """Octets that do not hold the words asked for, or a word above FFF."""
-
-
-def octets_for(count: int) -> int:
-    """Return how many octets hold ``count`` words."""
-    return (count * 3 + 1) // 2
+__all__ = ["MAX_WORD", "ORDERS", "NibbleError", "Order", "octets_for", "pack", "unpack"]
 
 
 def unpack(data: "Buffer", order: Order = "high_first", count: int | None = None) -> "array[int]":
@@ -36,54 +37,44 @@ def unpack(data: "Buffer", order: Order = "high_first", count: int | None = None
     view = octets(data)
     if count is None:
         if len(view) % 3 == 1:
-            raise NibbleError(f"{len(view)} octets are no whole number of 12-bit words: one octet is left over")
+            raise odd_fault(len(view))
         count = len(view) * 2 // 3
     elif count < 0 or octets_for(count) > len(view):
-        raise NibbleError(f"{count} words of 12 bits need {octets_for(count)} octets, {len(view)} are there")
-    out = array("H", bytes(2 * count))
-    _unpack(view, _is_low_first(order), memoryview(out))
-    return out
+        raise count_fault(count, len(view))
+    low_first = _is_low_first(order)
+    held = bytes(view[: octets_for(count)]) + b"\0" * (count & 1)  # whole pairs of words
+    first, middle, last = held[::3], held[1::3], held[2::3]
+    words = array("H", bytes(2 * (count + (count & 1))))
+    if low_first:
+        words[::2] = array("H", [(y & 0x0F) << 8 | x for x, y in zip(first, middle, strict=True)])
+        words[1::2] = array("H", [z << 4 | y >> 4 for y, z in zip(middle, last, strict=True)])
+    else:
+        words[::2] = array("H", [x << 4 | y >> 4 for x, y in zip(first, middle, strict=True)])
+        words[1::2] = array("H", [(y & 0x0F) << 8 | z for y, z in zip(middle, last, strict=True)])
+    return words[:count]
 
 
 def pack(words: "Buffer", order: Order = "high_first") -> bytes:
     """Return the octets of ``words`` (``array('H')``); raises :class:`NibbleError` for a word above FFF, naming it."""
     view = uint16(words, "words")
-    out = bytearray(octets_for(len(view)))
-    bad = _pack(view, _is_low_first(order), memoryview(out))
-    if bad >= 0:
-        raise NibbleError(f"word {bad} is {view[bad]:X}, above FFF")
-    return bytes(out)
+    low_first = _is_low_first(order)
+    if max(view, default=0) > MAX_WORD:
+        raise word_fault(view)
+    first, second = view[::2].tolist(), view[1::2].tolist()
+    second += [0] * (len(first) - len(second))
+    out = bytearray(3 * len(first))
+    if low_first:
+        out[::3] = bytes([word & 0xFF for word in first])
+        out[1::3] = bytes([a >> 8 | (b & 0x0F) << 4 for a, b in zip(first, second, strict=True)])
+        out[2::3] = bytes([word >> 4 for word in second])
+    else:
+        out[::3] = bytes([word >> 4 for word in first])
+        out[1::3] = bytes([(a & 0x0F) << 4 | b >> 8 for a, b in zip(first, second, strict=True)])
+        out[2::3] = bytes([word & 0xFF for word in second])
+    return bytes(out[: octets_for(len(view))])
 
 
 def _is_low_first(order: Order) -> bool:
     if order not in ORDERS:
-        raise NibbleError(f"nibble order {order!r} is unknown: {' or '.join(ORDERS)}")
+        raise order_fault(order)
     return order == "low_first"
-
-
-def _unpack(data: memoryview, low_first: bool, out: memoryview) -> None:
-    at = 0
-    for i in range(len(out)):
-        if low_first:
-            out[i] = (data[at + 1] >> 4) | (data[at + 2] << 4) if i & 1 else data[at] | (data[at + 1] & 0x0F) << 8
-        else:
-            out[i] = (data[at + 1] & 0x0F) << 8 | data[at + 2] if i & 1 else data[at] << 4 | data[at + 1] >> 4
-        if i & 1:
-            at += 3
-
-
-def _pack(words: memoryview, low_first: bool, out: memoryview) -> int:
-    """Fill ``out`` (zeroed); return -1, or the index of the first word above FFF."""
-    at = 0
-    for i in range(len(words)):
-        word = words[i]
-        if word > 0xFFF:
-            return i
-        if i & 1:
-            out[at + 1] |= (word & 0x0F) << 4 if low_first else word >> 8
-            out[at + 2] = word >> 4 if low_first else word & 0xFF
-            at += 3
-        else:
-            out[at] = word & 0xFF if low_first else word >> 4
-            out[at + 1] = word >> 8 if low_first else (word & 0x0F) << 4
-    return -1

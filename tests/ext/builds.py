@@ -32,7 +32,10 @@ def load_compiled(name: str) -> ModuleType:
     if built.suffix != ".so":
         pytest.skip("no compiled kernels: a C compiler is needed, then pip install -e .")
     own = EXT / f"{name}.pyx"
-    sources = [own, *EXT.glob(f"_{name}_*.pxi")] if own.exists() else [EXT / f"{name}.py", EXT / f"{name}.pxd"]
+    if own.exists():
+        sources = [own, *EXT.glob(f"_{name}_*.pxi"), *(EXT.glob("_*.pxd") if "ext._octets" in own.read_text() else ())]
+    else:
+        sources = [EXT / f"{name}.py", EXT / f"{name}.pxd"]
     newest = max(path.stat().st_mtime for path in sources)
     if EXT in built.parents and built.stat().st_mtime < newest:
         pytest.fail(f"{built.name} is older than its source: pip install --no-build-isolation -e .")

@@ -18,6 +18,7 @@ from edge.drivers.abnt.settings import PartialRequest
 from edge.drivers.abnt.visit import GroupView, Visit, not_implemented
 from edge.errors import BusyError, ProtocolError, RefusedError
 from edge.lines.contract import OnProgress
+from ext import bcd
 from ext.nibbles import ORDERS, Order
 from shared.wire import MeterEvent, ProfileBlock
 
@@ -265,7 +266,7 @@ class ProfileReading:
 def partial_request(group: int, days: int, layout: PartialRequest) -> bytes:
     """Parameters of a 51 that asks for ``days``, in the layout of the settings."""
     octets = bytearray(4) + Group(group=group).parameters
-    octets[layout.amount_octet - 1] = days // 10 << 4 | days % 10
+    octets[layout.amount_octet - 1 : layout.amount_octet] = bcd.encode(days, 1)
     octets[layout.unit_octet - 1] = layout.days
     return bytes(octets[4:COMMAND_BODY])
 

@@ -31,6 +31,7 @@ from edge.simulators.abnt.measurement import REFERENCE_POWER_FACTOR, Close, Tota
 from edge.simulators.abnt.meter import BATTERY, INVALID_PARAMETER, OUTAGE_RECORDS, Meter, Refused, stamp
 from edge.simulators.abnt.posts import MAX_HOLIDAYS, four_starts
 from edge.simulators.abnt.setup import GROUP_QUANTITIES
+from ext import bcd
 from ext.nibbles import Order, pack
 from shared.quantities import Post
 
@@ -195,11 +196,15 @@ class Answerer:
     def _partial(self, request: Group) -> tuple[int, int]:
         """Span asked for by 51: octet 7 amount (BCD, 00 = all), octet 8 unit, 00 hours, 01 days (not established)."""
         first, end = self.meter.measurement.held()
-        amount, unit = request.unknown_7_8
+        octet, unit = request.unknown_7_8
+        try:
+            amount = bcd.decode(bytes((octet,)))
+        except bcd.BcdError:
+            raise Refused(INVALID_PARAMETER) from None
         if not amount:
             return first, end
         step = self.meter.setup.step
-        length = int(f"{amount:02x}", 10) * (_DAY if unit else 3600) // step * step
+        length = amount * (_DAY if unit else 3600) // step * step
         return max(first, end - length), end
 
     def _word_count(self, span: tuple[int, int]) -> int:
@@ -241,8 +246,8 @@ class Answerer:
         return lay(
             Outages,
             records=(*(None,) * (OUTAGE_RECORDS - len(shown)), *shown),
-            seconds_and_flags=bytes.fromhex(f"{min(seconds, 99_999_999):08d}"),
-            number=bytes.fromhex(f"{min(long, 9999):04d}"),
+            seconds_and_flags=bcd.encode(min(seconds, 99_999_999), 4),
+            number=bcd.encode(min(long, 9999), 2),
         )
 
     def _change_log(self, command: Command) -> Block:

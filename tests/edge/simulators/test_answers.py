@@ -79,6 +79,7 @@ def test_closed_period_and_whole_memory() -> None:
     assert len(bench.ask(0x52)) == -(-everything // 166)
     assert number(bench.one(0x51, "00000201"), 75, 77) == 3 * 2 * 96  # two days
     assert number(bench.one(0x51, "00001200"), 75, 77) == 3 * 12 * 4  # twelve hours
+    assert octets(bench.one(0x51, "00000A01"), 1, 6).hex() == f"40{SERIAL}46"  # no BCD
     assert words([a.body for a in bench.ask(0x52)], 3)[0] == replay.value(0, local("2026-03-17 22:00"))
 
 

@@ -12,6 +12,7 @@ count from 1 again. Decoding raises :class:`OctetError` naming octet and value; 
 
 import math
 import struct
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from datetime import date, datetime, time
@@ -251,7 +252,7 @@ class _Parsed(Generic[T]):
             raise Unreadable(f"no {self.what}") from None
 
     def encode(self, value: T | None, size: int) -> bytes:
-        return bytes(size) if value is None else b"".join(bcd.encode(p, 1) for p in self.parts(value))
+        return bytes(size) if value is None else bcd.encode_each(array("q", self.parts(value)), 1)
 
 
 RAW: Final = _Raw()

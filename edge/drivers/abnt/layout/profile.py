@@ -4,6 +4,7 @@ from typing import Final
 
 from edge.drivers.abnt import commands
 from edge.drivers.abnt.layout.fields import OCTET, RAW, Block, Unreadable, at
+from ext import bcd
 
 WORDS_PER_BLOCK: Final = 166  # 12-bit words in octets 8-256
 MAX_BLOCKS: Final = 999
@@ -22,7 +23,7 @@ class ProfileWords(Block):
     @property
     def number(self) -> int:
         """Block number, 1..999."""
-        return 100 * (self.sequence & 0x0F) + 10 * (self.below_hundred >> 4) + (self.below_hundred & 0x0F)
+        return bcd.decode(bytes((self.sequence & 0x0F, self.below_hundred)))
 
     @property
     def last(self) -> bool:
@@ -31,12 +32,11 @@ class ProfileWords(Block):
     @classmethod
     def unpack(cls, octets: bytes) -> "ProfileWords":
         block = super().unpack(octets)
-        if (
-            block.sequence >> 4 > 1
-            or block.sequence & 0x0F > 9
-            or not octets[6:7].hex().isdecimal()
-            or not block.number
-        ):
+        try:
+            sound = block.sequence >> 4 <= 1 and block.number > 0
+        except bcd.BcdError:
+            sound = False
+        if not sound:
             raise Unreadable("no block number with last flag", 5, octets[5:7])
         return block
 
@@ -45,10 +45,10 @@ class ProfileWords(Block):
         """Block ``number`` (1..999) with up to 249 octets of words."""
         if not 1 <= number <= MAX_BLOCKS:
             raise ValueError(f"block number {number} is not 1..{MAX_BLOCKS}")
-        hundreds, rest = divmod(number, 100)
+        hundreds, below_hundred = bcd.encode(number, 2)
         return cls(
             sequence=(0x10 if last else 0) | hundreds,
-            below_hundred=rest // 10 << 4 | rest % 10,
+            below_hundred=below_hundred,
             words=words.ljust(249, b"\0"),
         )
 
