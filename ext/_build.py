@@ -10,7 +10,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-KERNELS = ("ext.bcd", "ext.billing", "ext.checksums", "ext.demand", "ext.nibbles", "ext.profile", "ext.series")
+KERNELS = ("ext.bcd", "ext.billing", "ext.checksums", "ext.nibbles", "ext.profile", "ext.series")
 
 #: One module holds the buffer code that every kernel would otherwise repeat.
 UTILITY = "ext._cyutility"

@@ -56,7 +56,8 @@ class SlotLookup(NamedTuple):
 def month_lookup(calendar: TariffCalendar, step: int, first: date, months: int = 1) -> SlotLookup:
     """Return the slots of ``months`` local months from the one of ``first``, in intervals of ``step`` s.
 
-    Raises :class:`CalendarError` for a step below 1 s, months out of bounds, or outside the calendar's validity.
+    Raises :class:`CalendarError` for a step below 1 s, months out of bounds, or outside the calendar's validity; where
+    that ends within the last month, the lookup ends with it.
     """
     if step < 1 or not 1 <= months <= MAX_MONTHS:
         raise CalendarError(f"{months} months in steps of {step} s: 1..{MAX_MONTHS} months, 1 s or more")
@@ -80,6 +81,7 @@ def lookup_for(calendar: TariffCalendar, step: int, start: int, end: int) -> Slo
         raise CalendarError(f"[{start}, {end}) is no range of UTC seconds from 1970 on")
     tz = zone(calendar.zone)
     first, last = local_date(start, tz), local_date(end - 1, tz)
+    calendar.version_on(last)
     return month_lookup(calendar, step, first, (last.year - first.year) * 12 + last.month - first.month + 1)
 
 
@@ -99,6 +101,9 @@ def _compiled(content: bytes, step: int, first: date) -> tuple[int, "array[int]"
     calendar = _calendar(content)
     tz = zone(calendar.zone)
     start, end = day_start(first, tz), day_start(_month(first, 1), tz)
+    valid_to = calendar.versions[-1].valid_to
+    if valid_to is not None and first < valid_to:
+        end = min(end, day_start(valid_to, tz))
     begin = before = ceil(start, step) // step
     ends, posts = array("q"), bytearray()
     for _, stop, post in calendar.segments(start, end):

@@ -39,10 +39,5 @@ def billing(load: Load) -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def demand(load: Load) -> ModuleType:
-    return load("demand")
-
-
-@pytest.fixture(scope="session")
 def series(load: Load) -> ModuleType:
     return load("series")

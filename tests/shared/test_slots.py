@@ -2,6 +2,7 @@ from datetime import date, datetime, timedelta
 from itertools import groupby
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -101,6 +102,20 @@ def test_the_months_a_range_touches() -> None:
 def test_refuses_steps_and_months(step: int, months: int) -> None:
     with pytest.raises(CalendarError, match=f"{months} months in steps of {step} s"):
         month_lookup(brazil_calendar(), step, date(2026, 1, 1), months)
+
+
+def test_a_lookup_ends_with_the_calendar() -> None:
+    calendar = brazil_calendar()
+    (version,) = calendar.versions
+    ending = msgspec.structs.replace(calendar, versions=[msgspec.structs.replace(version, valid_to=date(2026, 11, 20))])
+    last = day_start(date(2026, 11, 20), SAO_PAULO)
+    assert month_lookup(ending, 900, date(2026, 10, 1), 2).ends[-1] == last // 900
+    assert lookup_for(ending, 900, last - 900, last).ends[-1] == last // 900
+    for first, months in ((date(2026, 11, 1), 2), (date(2026, 12, 1), 1)):
+        with pytest.raises(CalendarError, match="ends before 2026-11-20"):
+            month_lookup(ending, 900, first, months)
+    with pytest.raises(CalendarError, match="ends before 2026-11-20"):
+        lookup_for(ending, 900, last - 900, last + 1)
 
 
 def test_refuses_time_outside() -> None:
