@@ -10,7 +10,17 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-KERNELS = ("ext.bcd", "ext.billing", "ext.checksums", "ext.nibbles", "ext.profile", "ext.series")
+KERNELS = (
+    "ext.bcd",
+    "ext.billing",
+    "ext.checksums",
+    "ext.nibbles",
+    "ext.profile",
+    "ext.reactive",
+    "ext.reconcile",
+    "ext.series",
+    "ext.voltage",
+)
 
 #: One module holds the buffer code that every kernel would otherwise repeat.
 UTILITY = "ext._cyutility"

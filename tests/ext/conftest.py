@@ -41,3 +41,18 @@ def billing(load: Load) -> ModuleType:
 @pytest.fixture(scope="session")
 def series(load: Load) -> ModuleType:
     return load("series")
+
+
+@pytest.fixture(scope="session")
+def reactive(load: Load) -> ModuleType:
+    return load("reactive")
+
+
+@pytest.fixture(scope="session")
+def reconcile(load: Load) -> ModuleType:
+    return load("reconcile")
+
+
+@pytest.fixture(scope="session")
+def voltage(load: Load) -> ModuleType:
+    return load("voltage")
