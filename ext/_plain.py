@@ -9,6 +9,9 @@ _Function = TypeVar("_Function", bound=Callable[..., Any])
 #: ``with nogil:`` in a compiled kernel lets other threads run.
 nogil: Final = nullcontext()
 
+#: What stands below ``if not cython.compiled`` a compiler leaves out.
+compiled: Final = False
+
 #: The types that a kernel casts to.
 ulonglong: Final = int
 
@@ -26,4 +29,3 @@ def _directive(_: bool) -> Callable[[_Function], _Function]:
 boundscheck = _directive
 initializedcheck = _directive
 cdivision = _directive
-cpow = _directive

@@ -1,4 +1,8 @@
 cimport cython
+from libc.math cimport sqrt
+
+@cython.locals(i=Py_ssize_t, most=cython.int)
+cdef int _highest(const unsigned short[::1] slots) except -2
 
 @cython.locals(
     hour=Py_ssize_t, i=Py_ssize_t, kind=cython.int, sign=cython.longlong, seen=cython.uint, wide=cython.longlong,
@@ -51,5 +55,5 @@ cdef void _add(
 )
 cdef bint _below(long long energy, long long reactive, long long num, long long den) noexcept nogil
 
-@cython.locals(guess=cython.double, root=cython.ulonglong, rest=cython.ulonglong)
+@cython.locals(root=cython.ulonglong, rest=cython.ulonglong)
 cdef unsigned long long _root(unsigned long long square) noexcept nogil

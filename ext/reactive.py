@@ -28,6 +28,8 @@ else:
         import cython
     except ImportError:  # only a compiler needs it
         from ext import _plain as cython
+if not cython.compiled:  # else it is C's, from the .pxd
+    from math import sqrt
 
 #: f_R in force (REN 1000 art. 302; effective-dated configuration in §19).
 REFERENCE: Final = Fraction(92, 100)
@@ -152,7 +154,7 @@ def excess(
             memoryview(sums),
             memoryview(states),
         )
-    totals = array("q", bytes(8 * _WIDTH * (max(slots, default=-1) + 1)))
+    totals = array("q", bytes(8 * _WIDTH * (_highest(slots) + 1)))
     bad = _judge(
         memoryview(energy),
         memoryview(reactive),
@@ -206,9 +208,9 @@ def _check_hours(hours: Hours, slots: memoryview, counted: memoryview) -> None:
         raise ReactiveError(f"{len(slots)} slots and {len(counted)} counted: one each per hour, up to {MAX_HOURS}")
     if not 1 <= hours.intervals <= MAX_PER_HOUR:
         raise ReactiveError(f"{hours.intervals} intervals per hour are not 1..{MAX_PER_HOUR}")
-    if max(slots, default=0) >= MAX_SLOTS:
-        raise ReactiveError(f"slot {max(slots)} is not below {MAX_SLOTS}")
-    if max(counted, default=0) > Counted.CAPACITIVE:
+    if _highest(slots) >= MAX_SLOTS:
+        raise ReactiveError(f"slot {_highest(slots)} is not below {MAX_SLOTS}")
+    if counted.tobytes().translate(None, bytes(Counted)):
         raise ReactiveError(f"an hour counts 0 nothing, 1 inductive or 2 capacitive, not {max(counted)}")
 
 
@@ -222,6 +224,15 @@ def _rows(sums: "array[int]", reference: Fraction, common: Fraction) -> Iterator
             yield SlotExcess(
                 slot, hours, over, incomplete, zero, reverse, max(energy, Fraction(0)), demand, at if over else None
             )
+
+
+@cython.boundscheck(False)
+@cython.initializedcheck(False)
+def _highest(slots: memoryview) -> int:
+    most = -1
+    for i in range(len(slots)):
+        most = max(most, slots[i])
+    return most
 
 
 @cython.boundscheck(False)
@@ -331,11 +342,9 @@ def _below(energy: int, reactive: int, num: int, den: int) -> bool:
     return (left_low & 0x7FFFFFFF) < (right_low & 0x7FFFFFFF)
 
 
-@cython.cpow(True)
 def _root(square: int) -> int:
     """Return sqrt(square) x 2^16, rounded down; ``square`` is below 2^63."""
-    guess = square**0.5 * 65536
-    root = cython.cast(cython.ulonglong, guess)
+    root = cython.cast(cython.ulonglong, sqrt(square) * 65536)
     # root is at most one off, so the rest fits 63 bits although both terms overflow
     rest = (square << 32) - root * root
     if rest >> 63 != 0:

@@ -1,8 +1,8 @@
 cimport cython
 
 @cython.locals(
-    pair=Py_ssize_t, i=Py_ssize_t, first=cython.longlong, last=cython.longlong, begin=cython.longlong,
-    end=cython.longlong, gaps=cython.longlong, low=cython.longlong, high=cython.longlong, value=cython.longlong,
+    pair=Py_ssize_t, row=Py_ssize_t, first=cython.longlong, last=cython.longlong, begin=cython.longlong,
+    end=cython.longlong, bad=Py_ssize_t,
 )
 cdef Py_ssize_t _check(
     const long long[::1] values,
@@ -12,6 +12,21 @@ cdef Py_ssize_t _check(
     long long limit,
     long long[::1] found,
 ) except? -2
+
+@cython.locals(
+    i=Py_ssize_t, seen=cython.uint, wide=cython.longlong, total=cython.longlong, gaps=cython.longlong
+)
+cdef Py_ssize_t _add(
+    const long long[::1] values,
+    const unsigned short[::1] flags,
+    unsigned int mask,
+    Py_ssize_t first,
+    Py_ssize_t last,
+    bint whole,
+    long long limit,
+    long long[::1] found,
+    Py_ssize_t row,
+) noexcept nogil
 
 @cython.locals(i=Py_ssize_t)
 cdef int _mark(

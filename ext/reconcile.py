@@ -106,8 +106,7 @@ def check(
     bad = _check(value_view, flag_view, mask, memoryview(edges), MAX_COUNT, memoryview(found))
     if bad >= 0:
         raise ReconcileError(f"interval {bad} has {value_view[bad]} counts: sums stay exact up to {MAX_COUNT} each")
-    pairs = zip(pairwise(instants), pairwise(registers), found[0::3], found[1::3], found[2::3], strict=True)
-    return [_judged(*pair, ratio, modulus, slack) for pair in pairs]
+    return _judged(instants, registers, found, ratio, slack, modulus)
 
 
 def release(flags: "Buffer", start: int, step: int, checks: Sequence[Check], flag: int) -> None:
@@ -163,24 +162,28 @@ def roughness(data: "Buffer", channels: int) -> int:
 
 
 def _judged(
-    at: tuple[int, int],
-    register: tuple[int, int],
-    low: int,
-    high: int,
-    gaps: int,
+    instants: Sequence[int],
+    registers: Sequence[int],
+    found: "array[int]",
     ratio: Fraction,
-    modulus: int | None,
     slack: Fraction,
-) -> Check:
-    before, after = register
-    difference = after - before if modulus is None else (after - before) % modulus
-    if gaps or difference < 0:
-        verdict = Verdict.UNKNOWN
-    elif low <= (difference + slack) * ratio and (difference - slack) * ratio <= high:
-        verdict = Verdict.AGREES
-    else:
-        verdict = Verdict.DIFFERS
-    return Check(*at, difference, low, high, gaps, verdict)
+    modulus: int | None,
+) -> list[Check]:
+    # in one common denominator: a profile count is ``count``, a register count ``per``
+    count, per = ratio.denominator * slack.denominator, ratio.numerator * slack.denominator
+    tolerance = slack.numerator * ratio.numerator
+    checks = []
+    pairs = zip(pairwise(instants), pairwise(registers), found[0::3], found[1::3], found[2::3], strict=True)
+    for (first_at, last_at), (before, after), low, high, gaps in pairs:
+        difference = after - before if modulus is None else (after - before) % modulus
+        if gaps or difference < 0:
+            verdict = Verdict.UNKNOWN
+        elif low * count - tolerance <= difference * per <= high * count + tolerance:
+            verdict = Verdict.AGREES
+        else:
+            verdict = Verdict.DIFFERS
+        checks.append(Check(first_at, last_at, difference, low, high, gaps, verdict))
+    return checks
 
 
 def _clipped(view: memoryview, first: int, last: int) -> tuple[int, int]:
@@ -196,28 +199,54 @@ def _check(values: memoryview, flags: memoryview, mask: int, edges: memoryview, 
     """
     with cython.nogil:
         for pair in range(len(found) // 3):
+            row = 3 * pair
             first, last = edges[2 * pair], edges[2 * pair + 3]  # whole and cut ones
             begin, end = edges[2 * pair + 1], edges[2 * pair + 2]  # whole ones
-            gaps = last - first
-            first, last = max(first, 0), min(last, len(values))
-            low, high = 0, 0
-            for i in range(first, last):
-                if flags[i] & mask != 0:
-                    continue
-                gaps -= 1
-                value = values[i]
-                if value < -limit or value > limit:
-                    return i
-                if begin <= i and i < end:
-                    low += value
-                    high += value
-                elif value < 0:
-                    low += value
-                else:
-                    high += value
-            found[3 * pair] = low
-            found[3 * pair + 1] = high
-            found[3 * pair + 2] = gaps
+            found[row + 2] = last - first
+            bad = _add(values, flags, mask, max(begin, 0), min(end, len(values)), True, limit, found, row)
+            if bad < 0 and first < begin:
+                bad = _add(values, flags, mask, max(first, 0), min(first + 1, len(values)), False, limit, found, row)
+            if bad < 0 and end < last and (end > first or first == begin):  # else both cut the same one
+                bad = _add(values, flags, mask, max(end, 0), min(last, len(values)), False, limit, found, row)
+            if bad >= 0:
+                return bad
+    return -1
+
+
+@cython.boundscheck(False)
+@cython.initializedcheck(False)
+def _add(
+    values: memoryview,
+    flags: memoryview,
+    mask: int,
+    first: int,
+    last: int,
+    whole: bool,
+    limit: int,
+    found: memoryview,
+    row: int,
+) -> int:
+    """Add intervals [first, last) to (low, high) and take them from the gaps at ``row``; return -1 or a refused one."""
+    seen, wide, total, gaps = 0, 0, 0, 0
+    for i in range(first, last):
+        seen |= flags[i]
+        wide |= values[i] + limit
+        total += values[i]
+    if seen & mask != 0 or wide < 0 or wide >= 2 * limit:
+        total = 0
+        for i in range(first, last):
+            if flags[i] & mask != 0:
+                gaps += 1
+            elif values[i] < -limit or values[i] > limit:
+                return i
+            else:
+                total += values[i]
+    if whole or total < 0:
+        found[row] += total
+    if whole or total > 0:
+        found[row + 1] += total
+    if first < last:
+        found[row + 2] -= last - first - gaps
     return -1
 
 

@@ -1,8 +1,8 @@
 cimport cython
 
 @cython.locals(
-    valid=cython.longlong, outside=cython.longlong, critical=cython.longlong, good=cython.longlong,
-    value=cython.longlong, i=Py_ssize_t, k=Py_ssize_t, stop=Py_ssize_t,
+    valid=cython.longlong, outside=cython.longlong, critical=cython.longlong, good=cython.ulonglong,
+    value=cython.ulonglong, i=Py_ssize_t, k=Py_ssize_t, stop=Py_ssize_t,
 )
 cdef int _classify(
     const long long[::1] values,

@@ -50,6 +50,15 @@ class Bands(Protocol):
     def high(self) -> Fraction: ...
 
 
+class Limits(NamedTuple):
+    """:class:`Bands` in counts of a scale: the first and last count of each band."""
+
+    low: int
+    adequate_low: int
+    adequate_high: int
+    high: int
+
+
 class Phase(NamedTuple):
     """The first valid readings of one phase; ``discarded`` ones lie between them, ``used`` intervals hold both."""
 
@@ -67,14 +76,27 @@ class Indicators(NamedTuple):
     drc: Fraction
 
 
-def classify(
-    values: "Buffer", flags: "Buffer", mask: int, bands: Bands, scale: Fraction, readings: int = READINGS
-) -> Phase:
+def limits(bands: Bands, scale: Fraction) -> Limits:
+    """Return bands in counts of ``scale`` units, exact: once for all phases alike. Raises :class:`VoltageError`."""
+    text = f"bands {bands.low}, {bands.adequate_low}, {bands.adequate_high}, {bands.high}"
+    if scale <= 0:
+        raise VoltageError(f"scale {scale} is not above 0")
+    if not bands.low <= bands.adequate_low <= bands.adequate_high <= bands.high:
+        raise VoltageError(f"{text} do not ascend")
+    return Limits(
+        ceil(bands.low / scale),
+        ceil(bands.adequate_low / scale),
+        floor(bands.adequate_high / scale),
+        floor(bands.high / scale),
+    )
+
+
+def classify(values: "Buffer", flags: "Buffer", mask: int, bands: Limits, readings: int = READINGS) -> Phase:
     """Classify the first ``readings`` valid readings of one phase; fewer where the series has fewer.
 
-    ``values`` array('q'), a count being ``scale`` units, and ``flags`` array('H') of consecutive ten-minute intervals.
-    Those with a flag of ``mask`` (missing, with an interruption or a short event) are discarded and later ones take
-    their place. Other threads run meanwhile. Raises :class:`VoltageError`.
+    ``values`` array('q') of counts and ``flags`` array('H') of consecutive ten-minute intervals. Those with a flag of
+    ``mask`` (missing, with an interruption or a short event) are discarded and later ones take their place. Other
+    threads run meanwhile. Raises :class:`VoltageError`.
     """
     value_view, flag_view = int64(values, "values"), uint16(flags, "flags")
     if len(value_view) != len(flag_view) or len(value_view) > MAX_READINGS:
@@ -85,16 +107,10 @@ def classify(
         raise VoltageError(f"mask {mask:X} is no set of 16 flags")
     if not 1 <= readings <= MAX_READINGS:
         raise VoltageError(f"{readings} readings are not 1..{MAX_READINGS}")
-    if scale <= 0:
-        raise VoltageError(f"scale {scale} is not above 0")
-    text = f"bands {bands.low}, {bands.adequate_low}, {bands.adequate_high}, {bands.high}"
-    if not bands.low <= bands.adequate_low <= bands.adequate_high <= bands.high:
-        raise VoltageError(f"{text} do not ascend")
-    low, adequate_low = ceil(bands.low / scale), ceil(bands.adequate_low / scale)
-    adequate_high, high = floor(bands.adequate_high / scale), floor(bands.high / scale)
-    if low < -_LARGEST or high > _LARGEST:
-        raise VoltageError(f"{text} in counts of {scale} are beyond 64 bits")
-    found = array("q", bytes(8 * 4))
+    low, adequate_low, adequate_high, high = bands
+    if low < -_LARGEST or high > _LARGEST or high - low > _LARGEST:
+        raise VoltageError(f"bands from {low} to {high} counts are beyond 64 bits")
+    found = array("q", (0, 0, 0, 0))
     _classify(value_view, flag_view, mask, readings, low, adequate_low, adequate_high, high, memoryview(found))
     valid, outside, critical, used = found
     return Phase(valid, outside - critical, critical, used - valid, used)
@@ -133,11 +149,12 @@ def _classify(
             # as many as can be taken without counting: no branch inside, so that the compiler takes several at once
             stop = min(len(values), i + readings - valid)
             for k in range(i, stop):
-                good = (flags[k] & mask) == 0
+                # counting modulo 2^64, bit 63 of one of both differences is set exactly when the value is outside
                 value = values[k]
+                good = (flags[k] & mask) == 0
                 valid += good
-                outside += good & ((value < adequate_low) | (value > adequate_high))
-                critical += good & ((value < low) | (value > high))
+                outside += good & (((value - adequate_low) | (adequate_high - value)) >> 63)
+                critical += good & (((value - low) | (high - value)) >> 63)
             i = stop
     found[0] = valid
     found[1] = outside

@@ -7,11 +7,12 @@ from array import array
 from datetime import date
 from functools import lru_cache
 from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from shared.calendar import CalendarError, TariffCalendar
-from shared.intervals import ceil, day_start, local_date, zone
+from shared.intervals import ceil, day_start, local_date, split_days, zone
 
 #: Slot = month of the lookup x SLOTS_PER_MONTH + post.
 SLOTS_PER_MONTH: Final = 16
@@ -83,6 +84,31 @@ def lookup_for(calendar: TariffCalendar, step: int, start: int, end: int) -> Slo
     first, last = local_date(start, tz), local_date(end - 1, tz)
     calendar.version_on(last)
     return month_lookup(calendar, step, first, (last.year - first.year) * 12 + last.month - first.month + 1)
+
+
+def day_ends(tz: ZoneInfo, step: int, start: int, count: int) -> "array[int]":
+    """Return where each local day ends, array('q'), among ``count`` intervals of ``step`` s from ``start`` UTC.
+
+    Groups for ``ext.series.resample``; an interval belongs to the day of its start, the first and last day may be cut.
+    """
+    ends = array("q")
+    for _, part in split_days(start, start + count * step, tz):
+        end = -((start - part.end) // step)
+        if end > (ends[-1] if ends else 0):  # else no interval starts on this day
+            ends.append(end)
+    return ends
+
+
+def hour_ends(tz: ZoneInfo, step: int, start: int, count: int) -> "array[int]":
+    """Return the same for hours, which are counted from each local midnight."""
+    ends = array("q")
+    for day, part in split_days(start, start + count * step, tz):
+        midnight = day_start(day, tz)
+        for at in range(midnight + ((part.start - midnight) // 3600 + 1) * 3600, part.end + 3600, 3600):
+            end = -((start - min(at, part.end)) // step)
+            if end > (ends[-1] if ends else 0):
+                ends.append(end)
+    return ends
 
 
 def _month(first: date, later: int) -> date:
