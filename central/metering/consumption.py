@@ -8,6 +8,7 @@ from typing import Any
 
 from central.metering.series import Series
 from ext.billing import SlotTotal, bill_series
+from ext.series import load_factor
 from shared.calendar import TariffCalendar
 from shared.intervals import ceil, day_start
 from shared.intervals import zone as zone_of
@@ -30,7 +31,10 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class PostConsumption:
-    """One post of one month. ``raw`` counts x the month's scale = ``energy`` in its unit, exact."""
+    """One post of one month. ``raw`` counts x the month's scale = ``energy`` in its unit, exact.
+
+    ``load_factor`` is mean demand of the intervals that counted / ``maximum`` (dossier brazil-billing §7), exact.
+    """
 
     post: int
     raw: int
@@ -38,6 +42,7 @@ class PostConsumption:
     intervals: int
     gaps: int  # of those that should be there by now: missing, overflow or unreconciled
     maximum: Demand | None
+    load_factor: Fraction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +100,9 @@ def _post(post: int, rows: list[SlotTotal], part: Series, seconds: int) -> PostC
     raw = sum(row.energy for row in rows)
     intervals, gaps = sum(row.intervals for row in rows), sum(row.gaps for row in rows)
     tops = [(row.maximum, -row.maximum_at) for row in rows if row.maximum is not None and row.maximum_at is not None]
-    maximum = None
+    maximum = factor = None
     if tops:
         value, at = max(tops)  # of equals the earliest
         maximum = Demand(value * scale * 3600 / seconds, -at, seconds)
-    return PostConsumption(post, raw, raw * scale, intervals, gaps, maximum)
+        factor = load_factor(raw, intervals, value, seconds // part.step)
+    return PostConsumption(post, raw, raw * scale, intervals, gaps, maximum, factor)
