@@ -57,6 +57,9 @@ async def test_consumption_by_post(database: Database) -> None:
     assert peak.maximum is not None
     assert (peak.maximum.at, peak.maximum.seconds) == (MIDNIGHT + 80 * 900, 900)
     assert peak.maximum.value == Fraction(25)
+    assert peak.load_factor == Fraction(peak.raw, peak.intervals * 25)
+    assert march.posts[0].load_factor == Fraction(march.posts[0].raw, march.posts[0].intervals * 25)
+    assert months[0].posts[0].load_factor is None
     assert months[0].posts[0].gaps == months[0].expected == 28 * 96
     assert months[2].expected == 0
 
