@@ -43,7 +43,7 @@ MAX_HOURS: Final = 1 << 15
 #: An hour's energy is below this in common counts, so that the sum of two squares fits 63 bits.
 MAX_ENERGY: Final = 1 << 31
 
-#: An interval's counts are up to this, so that an hour's sum is exact.
+#: An interval's counts are below this, so that an hour's sum is exact.
 MAX_COUNT: Final = 1 << 42
 
 #: More intervals per hour than it has seconds is a mistake.
@@ -171,7 +171,7 @@ def excess(
     )
     if bad >= 0:
         raise ReactiveError(
-            f"hour {bad} has counts beyond {MAX_COUNT} or energy from {MAX_ENERGY} common counts of {common} on"
+            f"hour {bad} has counts from {MAX_COUNT} or energy from {MAX_ENERGY} common counts of {common} on"
         )
     return list(_rows(totals, reference, common))
 

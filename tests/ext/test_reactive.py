@@ -1,5 +1,6 @@
 """UFER and DMCR: the dossier's example, and hours computed one by one with decimals of 60 digits."""
 
+import sys
 from array import array
 from collections import defaultdict
 from decimal import Decimal, localcontext
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.quality import ALL_FLAGS, NOT_BILLABLE, Quality
+from tests.ext.builds import load_source
 
 MASK = int(NOT_BILLABLE)
 Series = tuple["array[int]", "array[int]"]
@@ -218,12 +220,20 @@ def test_refuses_what_does_not_fit(reactive: ModuleType) -> None:
     refused(reactive, "no common count", scales=(Fraction(1), Fraction(1, 2**31)))
     refused(reactive, "reverse 'x' is neither 'absolute' nor 'skip'", reverse="x")
     for value in (2**31, 2**42, 2**63 - 1, -(2**63)):
-        refused(reactive, "hour 0 has counts beyond", active=series([value]))
-        refused(reactive, "hour 0 has counts beyond", inductive=series([abs(value) - 1 if value < 0 else value]))
+        refused(reactive, "hour 0 has counts from", active=series([value]))
+        refused(reactive, "hour 0 has counts from", inductive=series([abs(value) - 1 if value < 0 else value]))
     refused(reactive, "hour 0 has counts", active=series([2**30]), scales=(Fraction(2), Fraction(1)))
     with pytest.raises(TypeError, match="active values must be"):
         reactive.excess((array("i", [1]), array("H", [0])), series([1]), series([1]),
                         reactive.Hours(1, array("H", [0]), b"\1"), MASK)  # fmt: skip
+
+
+def test_the_source_needs_no_cython(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cython", None)
+    reactive = load_source("reactive")
+    hours = reactive.Hours(1, array("H", [0]), b"\1")
+    (row,) = reactive.excess(series([3]), series([4]), series([0]), hours, MASK)
+    assert row.energy == Fraction(23, 25) * 5 - 3
 
 
 def test_counts_that_do_not_count_may_be_anything_and_numpy_may_bring_them(reactive: ModuleType) -> None:

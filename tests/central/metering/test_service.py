@@ -64,6 +64,14 @@ async def test_consumption_by_post(database: Database) -> None:
     assert months[2].expected == 0
 
 
+async def test_counts_whose_sum_would_not_be_exact_are_refused(database: Database) -> None:
+    await store(database, [block("m", MIDNIGHT, [1, 2**60, 3])])
+    view = await view_of(database)
+    async with database.read() as session:
+        with pytest.raises(Refused, match=f"has {2**60} counts"):
+            await service.consumption_by_post(session, view, now=MIDNIGHT + 86400)
+
+
 async def test_availability(database: Database) -> None:
     values: list[int | None] = [1] * 96 + [None] * 10 + [2] * 86 + [3] * 5
     reading = RegisterReading("m", MIDNIGHT + 3600, MIDNIGHT + 3605, 0, [RegisterValue("1.8.0", 5)])
