@@ -1,8 +1,8 @@
 """NBR 14522 overheard: commands, answers, signals, in all wire variants (dossier abnt-nbr-14522 §13).
 
 The reader's octets come over TCP and are whole; the meter's cross a serial line and may be damaged. So the reader's
-side is parsed from clean beginnings only, and whatever the reader says puts the meter's side in order again: a command or
-a NAK ends a block that was cut short.
+side is parsed from clean beginnings only, and whatever the reader says puts the meter's side in order again: a command
+or a NAK ends a block that was cut short.
 """
 
 import re
@@ -34,8 +34,6 @@ _TO_METER_INVERTED: Final = {255 - s: s for s in (Signal.ACK, Signal.NAK)}
 #: Codes a conversation is believed to begin with; later any code is taken.
 _KNOWN: Final = frozenset(commands.COMMANDS) | commands.DANGEROUS
 _NO_CODE: Final = commands.REFUSALS | {0x00}
-#: Blocks that fail their check are searched for the beginning of another one this often without a good one between.
-MAX_SEARCHES: Final = 32
 #: Octets 5-64 of a command and its check, which would tell 16 bits of them; octets 6-15 of the seed's answer.
 _PARAMETERS: Final = (4, COMMAND_SIZE)
 _SEED: Final = (5, 15)
@@ -59,9 +57,6 @@ class AbntDecoder(Decoder):
         self.command: Command | None = None
         self.enqs = 0
         self._only_enqs = True
-        self._junk = False  # in a burst of the meter that means nothing
-        self._counted = False  # that burst is counted
-        self._searches = MAX_SEARCHES
 
     # -- from the reader ---------------------------------------------------------------------------------------------
 
@@ -162,7 +157,7 @@ class AbntDecoder(Decoder):
 
     def feed(self, at: float, side: Side, data: bytes) -> list[Span]:
         if side is Side.METER and at - self.meter.heard_at > QUIET and not self.meter.buffer:
-            self._junk = False
+            self.junk = False
         return super().feed(at, side, data)
 
     def hear_meter(self, at: float) -> None:
@@ -176,7 +171,7 @@ class AbntDecoder(Decoder):
             return
         exchange, code = self.current, self.command.code if self.command else 0
         while lane.buffer:
-            if self._junk and not self._skip(code):
+            if self.junk and not self._skip(code):
                 return
             used, message = next_from_meter(lane.buffer, self.variant, (code,) if exchange else ())
             if message is None:
@@ -186,12 +181,12 @@ class AbntDecoder(Decoder):
             elif isinstance(message, Heard):
                 self._heard(message.signal)
                 lane.use(1)
-            elif isinstance(message, Damaged) and self._searches <= 0:
-                self._spoil_block()
+            elif isinstance(message, Damaged) and self.searches <= 0:
+                self.spoilt()
                 lane.use(used)
             else:
-                self._searches -= isinstance(message, Damaged)
-                self._spoil_block()
+                self.searches -= isinstance(message, Damaged)
+                self.spoilt()
                 lane.use(1)
 
     def _skip(self, code: int) -> bool:
@@ -207,18 +202,12 @@ class AbntDecoder(Decoder):
         lane.use(found.start() if found else len(lane.buffer))
         return found is not None
 
-    def _spoil_block(self) -> None:
-        self._junk = True
-        if not self._counted:
-            self._counted = True
-            self.damaged(Side.METER)
-
     def _end_block(self) -> None:
         """The reader spoke: a block of the meter that is not whole will not become so."""
         if self.meter.buffer and self.sure:
-            self._spoil_block()
+            self.spoilt()
             self.meter.buffer.clear()
-        self._junk = self._counted = False
+        self.restored()
 
     def _heard(self, signal: Signal) -> None:
         exchange = self.current
@@ -234,28 +223,17 @@ class AbntDecoder(Decoder):
             exchange.detail["signals"] = exchange.detail.get("signals", 0) + 1
 
     def _answered(self, at: float, size: int, answer: Answer) -> None:
-        lane, exchange = self.meter, self.current
+        lane = self.meter
         began = lane.front_at
         shift = len(HEADER) if self.variant is Variant.HEADED else 0
         seed = answer.code == commands.PASSWORD_SEED
         lane.prove(size, ((_SEED[0] + shift, _SEED[1] + shift), (size - 2, size)) if seed else ())
-        self._searches = MAX_SEARCHES
-        self._junk = self._counted = False
-        if exchange is None:
-            return
-        self.book.frames += 1
-        exchange.answered += size
-        exchange.detail["until"] = at
-        exchange.detail.setdefault("latency", round(max(0.0, began - exchange.at), 6))
-        self.contents.answered(began, answer)
+        self.answered(at, began, size)
+        if self.current is not None:
+            self.contents.answered(began, answer)
 
     def judge(self, exchange: Exchange) -> Result:
         return self.contents.result(exchange)
-
-    def close(self, at: float) -> None:
-        if self.meter.buffer and self.current is not None and not self._junk:
-            self.current.detail["cut_off"] = len(self.meter.buffer)  # by the end of the connection, not by noise
-        super().close(at)
 
 
 def _sealed(octets: bytes, variant: Variant) -> bool:

@@ -40,6 +40,7 @@ class Result(StrEnum):
     OK = "ok"
     PARTIAL = "partial"  # a composite or segmented answer without its end
     UNSUPPORTED = "unsupported"  # the meter does not know the command, or not with these parameters
+    OPAQUE = "opaque"  # answered in cipher: what, nobody here can read
     DENIED = "denied"  # password or access right
     REFUSED = "refused"  # another condition in the meter
     BROKEN = "broken"  # nothing but damaged octets came

@@ -10,6 +10,8 @@ from edge.guardian.veil import Span, Veil
 QUIET: Final = 0.2
 #: Seconds after which the beginning of a frame will not be continued.
 STALE: Final = 10.0
+#: Frames that fail their check are searched for the beginning of another one this often without a good one between.
+MAX_SEARCHES: Final = 32
 
 
 class Lane:
@@ -76,7 +78,10 @@ class Decoder:
         self.sure = False
         self.hint = False
         self.current: Exchange | None = None
-        self._key = ""
+        self.outcome: Result | None = None  # of the present exchange, once its answer is whole
+        self.searches = MAX_SEARCHES
+        self.junk = False  # in a burst of the meter that means nothing
+        self._counted = False  # that burst is counted
 
     # -- what the inspector calls ------------------------------------------------------------------------------------
 
@@ -94,6 +99,7 @@ class Decoder:
 
     def close(self, at: float) -> None:
         """The connection ended."""
+        self.cut_off()
         self.settle(at)
 
     def live(self) -> dict[str, Any]:
@@ -122,19 +128,53 @@ class Decoder:
     def ask(self, at: float, code: str, command: str, kind: Kind, asked: int, key: str = "") -> Exchange:
         """A new request came; what was open before is settled."""
         self.settle(at)
-        self._key = key or code
-        self.current = self.book.open(Exchange(at, code, command, kind, asked=asked), self._key)
+        self.outcome = None
+        self.current = self.book.open(Exchange(at, code, command, kind, asked=asked), key or code)
         return self.current
 
+    def answered(self, at: float, began: float, size: int, outcome: Result | None = None) -> None:
+        """A good frame of the meter for the present exchange; ``outcome`` when it ends it."""
+        self.book.frames += 1
+        self.restored()
+        exchange = self.current
+        if exchange is None:
+            return
+        exchange.answered += size
+        exchange.detail["until"] = at
+        exchange.detail.setdefault("latency", round(max(0.0, began - exchange.at), 6))
+        if outcome is not None:
+            self.outcome = outcome
+
     def settle(self, at: float) -> None:
-        """The present exchange is over; decoders say how in :meth:`judge`."""
+        """The present exchange is over."""
         if self.current is not None:
             exchange, self.current = self.current, None
             self.book.close(exchange, self.judge(exchange), exchange.detail.pop("until", at))
 
     def judge(self, exchange: Exchange) -> Result:
         """Say how an exchange ended that is closed now."""
-        raise NotImplementedError
+        if self.outcome is not None:
+            return self.outcome
+        if exchange.answered or "cut_off" in exchange.detail:
+            return Result.PARTIAL
+        return Result.BROKEN if "broken" in exchange.detail else Result.SILENT
+
+    def cut_off(self) -> None:
+        """The connection ended within an answer: that is not noise."""
+        if self.meter.buffer and self.current is not None and not self.junk:
+            self.current.detail["cut_off"] = len(self.meter.buffer)
+
+    def spoilt(self) -> None:
+        """Octets of the meter are no frame; counted once until either side is understood again."""
+        self.junk = True
+        if not self._counted:
+            self._counted = True
+            self.damaged(Side.METER)
+
+    def restored(self) -> None:
+        """The meter is understood, or has been asked anew."""
+        self.junk = self._counted = False
+        self.searches = MAX_SEARCHES
 
     def damaged(self, side: Side) -> None:
         """A frame came that is none."""

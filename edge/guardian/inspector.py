@@ -11,6 +11,9 @@ from edge.guardian.abnt import AbntDecoder
 from edge.guardian.book import Book
 from edge.guardian.contract import UNKNOWN, CloseReason, Expected, Finding, Kind, Side, Verdict
 from edge.guardian.decoder import Decoder
+from edge.guardian.dlms import DlmsDecoder
+from edge.guardian.iec import IecDecoder
+from edge.guardian.modbus import ModbusDecoder
 from edge.guardian.veil import MASK, Span, masked
 from edge.guardian.verdicts import Case, judge
 
@@ -18,7 +21,7 @@ from edge.guardian.verdicts import Case, judge
 PIECE: Final = 4096
 
 #: Asked in this order where two are sure at the same octet.
-DECODERS: Final[tuple[Callable[[Expected], Decoder], ...]] = (AbntDecoder,)
+DECODERS: Final[tuple[Callable[[Expected], Decoder], ...]] = (AbntDecoder, DlmsDecoder, ModbusDecoder, IecDecoder)
 
 
 class Inspector:
@@ -54,7 +57,10 @@ class Inspector:
             return bytes((MASK,)) * len(data)
 
     def _take(self, at: float, side: Side, data: bytes) -> bytes:
-        if self._sure is not None:
+        sure = self._sure
+        if sure is not None:
+            if isinstance(sure, IecDecoder) and sure.mode_e:
+                self._hand_over(at, sure)
             return masked(data, self._decoders[0].feed(at, side, data))
         spans: list[Span] = []
         for decoder in self._decoders:
@@ -64,6 +70,13 @@ class Inspector:
                 return masked(data, found)
             spans += found
         return masked(data, spans)
+
+    def _hand_over(self, at: float, agreed: IecDecoder) -> None:
+        """Mode E: from here on both sides speak HDLC, and it is still one conversation."""
+        agreed.settle(at)
+        decoder = DlmsDecoder(self.expected)
+        decoder.book, decoder.carrier, decoder.sure = agreed.book, "hdlc", True
+        self._decoders = [decoder]
 
     @property
     def protocol(self) -> str:

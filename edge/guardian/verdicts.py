@@ -90,8 +90,8 @@ def wrong_serial(case: Case) -> Said:
         return None
     return (
         (
-            f"Meter {others[-1]} answered where {wanted} is registered: if the meter was exchanged, update the register at "
-            f"the CCEE and here; else check the wiring and the port."
+            f"Meter {others[-1]} answered where {wanted} is registered: if the meter was exchanged, update the "
+            f"register at the CCEE and here; else check the wiring and the port."
         ),
         {"expected": wanted, "seen": others[:8]},
     )
@@ -145,8 +145,9 @@ def no_request(case: Case) -> Said:
     if not case.received and case.expected.protocol in ("", ABNT):
         return (
             (
-                "The client connected and sent nothing, and the meter did not call either (no ENQ): a reader of NBR 14522 "
-                "waits for that call. Check that the meter has supply and is on the line; if it is, check VPN and packet size."
+                "The client connected and sent nothing, and the meter did not call either (no ENQ): a reader of NBR "
+                "14522 waits for that call. Check that the meter has supply and is on the line; if it is, check VPN "
+                "and packet size."
             ),
             facts,
         )
@@ -254,8 +255,8 @@ def partial(case: Case) -> Said:
         how = detail.get("interrupted") or _blocks(detail)
         return (
             (
-                f"{exchange.command} was not delivered whole ({how}): read the missing part again; connection closed by "
-                f"{case.reason}."
+                f"{exchange.command} was not delivered whole ({how}): read the missing part again; connection closed "
+                f"by {case.reason}."
             ),
             facts | {"command": exchange.code, "reason": str(case.reason)},
         )
@@ -264,8 +265,8 @@ def partial(case: Case) -> Said:
         if late:
             return (
                 (
-                    f"{exchange.command} ended {late} s before the end that was asked for: the meter holds no newer data; "
-                    f"check its clock and its memory."
+                    f"{exchange.command} ended {late} s before the end that was asked for: the meter holds no newer "
+                    f"data; check its clock and its memory."
                 ),
                 {
                     "command": exchange.code,
@@ -346,10 +347,15 @@ def not_understood(case: Case) -> tuple[str, dict[str, Any]]:
             "Octets passed that are no protocol known here: whether the reading went well is not known.",
             facts,
         )
+    if case.book.ended(Result.OPAQUE):
+        return (
+            "What was asked and answered is ciphered: it was answered, but with what nobody here can read.",
+            facts,
+        )
     return (
         (
-            f"The connection ended within {newest.command}, which neither failed nor was answered whole: nothing can be "
-            f"said of it."
+            f"The connection ended within {newest.command}, which neither failed nor was answered whole: nothing can "
+            f"be said of it."
         ),
         facts | {"result": str(newest.result)},
     )
@@ -358,7 +364,7 @@ def not_understood(case: Case) -> tuple[str, dict[str, Any]]:
 def good(case: Case) -> Said:
     """Everything asked came, or was asked again until it came; what a meter need not know may be missing."""
     ok = case.book.ended(Result.OK)
-    if case.protocol == UNKNOWN or not ok or case.book.ended(*_UNFINISHED):
+    if case.protocol == UNKNOWN or not ok or case.book.ended(Result.OPAQUE, *_UNFINISHED):
         return None
     return (
         f"All that was asked was delivered ({len(ok)} different requests).",
