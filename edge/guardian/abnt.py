@@ -50,7 +50,7 @@ class AbntDecoder(Decoder):
     name = ABNT
 
     def __init__(self, expected: Expected) -> None:
-        token = rb"(?=\x11|\xee)"
+        token = rb"(?=([\x11\xee]))"
         super().__init__(expected, Veil(token, lambda _: (4, COMMAND_SIZE - 4)), Veil(None, lambda _: (0, 0)))
         self.contents = Contents(self.book, expected)
         self.variant = Variant.PLAIN
@@ -175,6 +175,9 @@ class AbntDecoder(Decoder):
                 return
             used, message = next_from_meter(lane.buffer, self.variant, (code,) if exchange else ())
             if message is None:
+                if code == commands.PASSWORD_SEED:  # on its way, and hidden before its check has come
+                    shift = len(HEADER) if self.variant is Variant.HEADED else 0
+                    lane.veil.hide(lane.front, _SEED[0] + shift, _SEED[1] - _SEED[0])
                 return
             if isinstance(message, Answer):
                 self._answered(at, used, message)

@@ -210,7 +210,7 @@ class Contents:
             detail["repeated"] = detail.get("repeated", 0) + 1
             return
         if block.number != self.blocks + 1:
-            detail["interrupted"] = f"block {block.number} came where {self.blocks + 1} was due"
+            detail.setdefault("interrupted", f"block {block.number} came where {self.blocks + 1} was due")
             self._gap = True
         else:
             self.blocks = block.number

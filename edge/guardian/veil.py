@@ -18,7 +18,7 @@ LEAD: Final = 12
 
 
 class Veil:
-    """Secrets of one direction. ``trigger``: a look-ahead pattern; ``hides``: of its match, (skip, octets) to hide."""
+    """Secrets of one direction. ``trigger``: a look-ahead with one group; ``hides``: of a match, (skip, octets)."""
 
     def __init__(self, trigger: bytes | None, hides: Callable[[re.Match[bytes]], tuple[int, int]]) -> None:
         self._trigger = re.compile(trigger, re.DOTALL) if trigger is not None else None
@@ -49,7 +49,7 @@ class Veil:
         known = self._position - offset  # a match that ended in the tail was found before
         for match in self._trigger.finditer(text):
             skip, size = self._hides(match)
-            if size and match.end(match.lastindex or 0) > known:
+            if size and match.end(1) > known:
                 self.hide(offset + match.start(), skip, size)
         self._tail = text[-LEAD:]
 

@@ -12,7 +12,6 @@ from edge.guardian.veil import Span, Veil
 MAX_MESSAGE: Final = 1 << 16
 _UNNUMBERED: Final = {hdlc.SNRM: ("SNRM", "SNRM connect"), hdlc.DISC: ("DISC", "DISC disconnect")}
 _SERIALS: Final = ("0.0.96.1.0.255", "1.0.0.0.0.255")
-_EMPTY: Final = b"\x01\x00"
 
 
 class DlmsDecoder(Decoder):
@@ -74,6 +73,8 @@ class DlmsDecoder(Decoder):
         """Deal with one frame; False while it is not whole."""
         size = hdlc.frame_size(lane.buffer)
         if size is None or len(lane.buffer) < size:
+            if side is Side.CLIENT and _secret(self._parts[side]):  # the rest of a secret is on its way
+                lane.veil.hide(lane.front, 0, apdus.SECRET_OCTETS)
             return False
         if size == 0:  # a flag that closes, or fills
             lane.use(1)
@@ -106,9 +107,8 @@ class DlmsDecoder(Decoder):
             return ()
         at = len(octets) - 3 - len(frame.information)
         if frame.segmented or self._parts[side]:
-            whole = bytes(self._parts[side]) + frame.information
-            message = whole[3:] if whole[:3] in hdlc.LLC else whole
-            return ((at + 3, len(octets) - 1),) if message[:1] in (b"\x60", b"\xc1", b"\xc3") else ()
+            begin = at if self._parts[side] else at + len(hdlc.LLC[0])
+            return ((begin, len(octets) - 1),) if _secret(self._parts[side] + frame.information) else ()
         shift = 3 if frame.information[:3] in hdlc.LLC else 0
         spans = apdus.secrets(frame.information[shift:])
         return tuple((at + shift + a, at + shift + b) for a, b in spans) + (
@@ -266,6 +266,7 @@ class DlmsDecoder(Decoder):
             if message[3:4] != b"\x00":
                 return _failed(exchange, message[4] if len(message) > 4 else 250)
             self._data(at, message[4:], exchange, first=True)
+            self._delivered(exchange)
             return Result.OK
         if way == 2:
             number = int.from_bytes(message[4:8], "big")
@@ -278,8 +279,10 @@ class DlmsDecoder(Decoder):
             if number > blocks:
                 exchange.detail["blocks"] = number
                 self._data(at, message[begin:], exchange, first=number == 1)
-            last = len(message) > 3 and message[3] != 0
-            return None if not last else Result.PARTIAL if "interrupted" in exchange.detail else Result.OK
+            if len(message) < 4 or message[3] == 0:
+                return None
+            self._delivered(exchange)
+            return Result.PARTIAL if "interrupted" in exchange.detail else Result.OK
         count, begin = apdus.length(message, 3)
         exchange.detail["values"] = count
         return Result.OK if begin < len(message) or not count else Result.PARTIAL
@@ -302,7 +305,7 @@ class DlmsDecoder(Decoder):
             self.book.saw_constant(f"{obis}/{attribute}", apdus.simple(data)[:64])
 
     def _rows(self, data: bytes, exchange: Exchange, first: bool) -> None:
-        """First and last stamp of a profile; rows whose clock is left out make the last stamp worthless."""
+        """Number of rows of a profile, and its last stamps."""
         detail = exchange.detail
         if first:
             detail["rows"] = apdus.length(data, 1)[0] if data[:1] == b"\x01" else 0
@@ -311,15 +314,22 @@ class DlmsDecoder(Decoder):
         self._tail = text[-(apdus.STAMP_SIZE - 1) :]
         self._seen += len(found)
         self._stamps = (self._stamps + found)[-2:]
-        detail.pop("delivered", None)
-        if self._seen == detail["rows"] and self._stamps:
+        if self._stamps:
             detail["delivered"] = int(self._stamps[-1])
-            if len(self._stamps) == 2 and self._stamps[1] > self._stamps[0]:
-                detail["step"] = int(self._stamps[1] - self._stamps[0])
-        elif data[:2] != _EMPTY or not first:
-            detail["delivered"] = detail.get("end", 0)  # rows came whose time is not written in each
-        if not detail.get("delivered"):
-            detail.pop("delivered", None)
+        if len(self._stamps) == 2 and self._stamps[1] > self._stamps[0]:
+            detail["step"] = int(self._stamps[1] - self._stamps[0])
+
+    def _delivered(self, exchange: Exchange) -> None:
+        """All rows came; where some carry no time of their own, the last stamp is not that of the last row."""
+        detail = exchange.detail
+        if exchange.kind is Kind.MEMORY and self._seen < detail.get("rows", 0) and "end" in detail:
+            detail["delivered"] = detail["end"]
+
+
+def _secret(information: bytearray) -> bool:
+    """Say whether the information of the first segments begins a message that may hold a secret."""
+    at = len(hdlc.LLC[0]) if information[:3] in hdlc.LLC else 0
+    return information[at : at + 1] in (b"\x60", b"\xc1", b"\xc3")
 
 
 def _plausible(message: bytes) -> bool:

@@ -1,10 +1,10 @@
-"""Conversations for the guardian: what passed, when and which way; played from simulators without sockets or waiting."""
+"""Conversations for the guardian: what passed, when and which way; played from simulators without waiting."""
 
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from edge.drivers.abnt.frames import Command, Signal, Variant
+from edge.drivers.abnt.frames import Answer, Command, FrameError, Signal, Variant
 from edge.guardian import CloseReason, Expected, Finding, Inspector, Side
 from edge.simulators.abnt.session import Hangup, MeterSession, Pause, SessionSetup
 from edge.simulators.faults import FaultPlan
@@ -46,6 +46,13 @@ def rechunk(talk: Talk, seed: int) -> Talk:
     return pieces
 
 
+def drift(bench: Bench, seconds: float) -> Bench:
+    """Put the meter's clock out by ``seconds``."""
+    bench.meter.clock.set(bench.hand.now + seconds)
+    bench.meter.measurement.jump(int(bench.meter.clock.now()) + OFFSET)
+    return bench
+
+
 class AbntTalk:
     """A reader and a simulated meter in one process; time is a number that both move.
 
@@ -58,14 +65,10 @@ class AbntTalk:
         bench: Bench | None = None,
         faults: FaultPlan | None = None,
         variant: Variant = Variant.PLAIN,
-        crc: Callable[[bytes], bool] | None = None,
         **setup: Any,
     ) -> None:
         self.bench = bench or Bench()
-        setup.setdefault("variant", variant if variant is not Variant.ADDRESSED else None)
-        setup.setdefault("bus", variant is Variant.ADDRESSED)
-        if setup["bus"]:
-            setup["variant"] = Variant.ADDRESSED
+        setup = {"variant": variant, "bus": variant is Variant.ADDRESSED} | setup
         self.variant = variant
         self.began = self.bench.hand.now
         self.session = MeterSession([self.bench.meter], SessionSetup(**setup), faults or FaultPlan(), self.now)
@@ -87,7 +90,9 @@ class AbntTalk:
             self._do(self.session.tick(self.now))
 
     def say(self, octets: bytes) -> None:
-        """The reader sends."""
+        """The reader sends, unless the meter has hung up."""
+        if self.gone:
+            return
         self.talk.append((self.now, Side.CLIENT, octets))
         self._do(self.session.feed(octets, self.now))
 
@@ -109,11 +114,9 @@ class AbntTalk:
         got: list[bytes] = []
         self.wait(0.3)
         for _ in range(tries):
-            if self.gone:
-                break
             self.heard.clear()
             self.say(octets)
-            while not self.gone and self._block(size, got):
+            while self._block(size, got):
                 last = got[-1]
                 body = bytes(255 - o for o in last) if self.variant is Variant.DIRECTIONAL else last
                 body = body[2:] if self.variant is Variant.HEADED else body
@@ -124,14 +127,12 @@ class AbntTalk:
                 if body[0] not in (0x26, 0x27, 0x52) or body[5] & 0x10:
                     self.heard.clear()
                     return got
-            if got:
-                return got
+            if got or self.gone:
+                break
         return got
 
     def _block(self, size: int, got: list[bytes]) -> bool:
         """Wait for one block; NAK what is none."""
-        from edge.drivers.abnt.frames import Answer, FrameError
-
         for _ in range(7):
             self.wait(0.1)
             octets = bytes(self.heard).lstrip(b"\x05")
