@@ -110,7 +110,7 @@ class IecDecoder(Decoder):
             if not used:
                 return
             if message is None:
-                self._junk(lane)
+                self._junk(lane, used)
                 continue
             if not self.sure and not (message.kind == "sign-on" or (message.kind == "command" and message.good)):
                 lane.spoil()
@@ -120,9 +120,11 @@ class IecDecoder(Decoder):
             lane.prove(used, ((4, used),) if secret else ())
             self._said(began, used, message)
 
-    def _junk(self, lane: Lane) -> None:
+    def _junk(self, lane: Lane, used: int) -> None:
         """Octets that begin nothing; before the first message they may only be wake-up zeros."""
-        if self.sure or lane.buffer[0] & 0x7F == 0:
+        if used > 1:
+            lane.use(used)
+        elif self.sure or lane.buffer[0] & 0x7F == 0:
             rest = re.search(rb"[\x01\x02\x06\x15/\x81\x82\x86\x95\xaf]", lane.buffer[1:])
             lane.use(1 + rest.start() if rest else len(lane.buffer))
         else:
@@ -202,7 +204,7 @@ class IecDecoder(Decoder):
             if message is None:
                 if lane.buffer[0] & 0x7F and not self.junk:
                     self.spoilt()
-                self._junk(lane)
+                self._junk(lane, used)
                 continue
             lane.prove(used)
             self._told(at, began, used, message)

@@ -326,8 +326,9 @@ class DlmsDecoder(Decoder):
             detail["delivered"] = detail["end"]
 
 
-def _secret(information: bytearray) -> bool:
+def _secret(segments: bytearray | bytes) -> bool:
     """Say whether the information of the first segments begins a message that may hold a secret."""
+    information = bytes(segments[:4])
     at = len(hdlc.LLC[0]) if information[:3] in hdlc.LLC else 0
     return information[at : at + 1] in (b"\x60", b"\xc1", b"\xc3")
 

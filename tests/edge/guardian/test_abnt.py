@@ -6,7 +6,9 @@ import pytest
 
 from edge.drivers.abnt import commands
 from edge.drivers.abnt.frames import Answer, Command, Signal, Variant
+from edge.drivers.abnt.session import Link, Session
 from edge.guardian import Expected, Inspector, Kind, Result, Side, Verdict
+from edge.lines.tcp import open_tcp
 from edge.simulators.abnt.clock import MeterClock
 from edge.simulators.abnt.meter import Meter
 from edge.simulators.abnt.server import TcpPort
@@ -14,6 +16,7 @@ from edge.simulators.abnt.setup import MeterSetup
 from edge.simulators.faults import FaultKind, FaultPlan
 from ext.checksums import crc16_arc
 from tests.edge.drivers.abnt import vectors
+from tests.edge.drivers.abnt.wire import FakeClaim
 from tests.edge.guardian.conversations import EXPECTED, AbntTalk, drift, judge, rechunk
 from tests.edge.guardian.recorder import Recorder
 from tests.edge.simulators.rawreader import RawReader
@@ -200,6 +203,22 @@ async def test_a_foreign_reader_through_a_recording_proxy() -> None:
         ("60", Result.UNSUPPORTED),
         ("14", Result.OK),
     ]
+    assert finding.range_delivered == finding.range_end == meter.memory()[1]
+
+
+async def test_our_driver_through_a_recording_proxy() -> None:
+    meter = Meter(MeterSetup(SERIAL, days=3, utc_offset=OFFSET), MeterClock())
+    async with TcpPort([meter]) as port, Recorder(port.port) as recorder:
+        pipe = await open_tcp("127.0.0.1", recorder.port)
+        session = Session(FakeClaim(pipe), Link(serial=SERIAL), SERIAL)
+        await session.ask(commands.PARAMETERS)
+        await session.ask(commands.MEASUREMENT)
+        await session.ask_blocks(commands.PROFILE)
+        await pipe.close()
+        await asyncio.sleep(0.05)
+        finding = judge(recorder.talk, began=recorder.began)
+    assert finding.verdict is Verdict.GOOD, finding
+    assert [(e.code, e.result) for e in finding.exchanges] == [(code, Result.OK) for code in ("21", "80", "26")]
     assert finding.range_delivered == finding.range_end == meter.memory()[1]
 
 

@@ -1,8 +1,9 @@
-"""Whatever comes: nothing raises, memory stays, time grows with the octets, nothing is accused that was not understood."""
+"""Whatever comes: nothing raises, memory stays, time grows with the octets, what is not understood is not accused."""
 
 import random
 import time
 import tracemalloc
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -31,7 +32,7 @@ def abnt() -> Talk:
     return talk.talk
 
 
-def modbus(dress: type) -> Talk:
+def modbus(dress: Callable[[str], bytes]) -> Talk:
     asked = [(float(i), C, dress("03006B0003")) for i in range(4)]
     return sorted([*asked, *((i + 0.1, M, dress("0306022B00000064")) for i in range(4))], key=lambda piece: piece[0])
 
@@ -109,7 +110,7 @@ def test_cut_at_every_piece(name: str) -> None:
         listen(talk[:end], CloseReason.IDLE)
 
 
-GARBAGE = {
+GARBAGE: dict[str, Callable[[int], bytes]] = {
     "random": lambda size: random.Random(1).randbytes(size),
     "zeros": lambda size: bytes(size),
     "flags": lambda size: b"\x7e\xa7\xff" * (size // 3),
@@ -127,8 +128,8 @@ BEFORE: dict[str, Talk] = {"nothing": [], **{name: talk[:2] for name, talk in CO
 @pytest.mark.parametrize("before", BEFORE)
 @pytest.mark.parametrize("kind", GARBAGE)
 def test_garbage_takes_bounded_memory_and_time_in_proportion(kind: str, before: str) -> None:
-    """Half a megabyte each way, whatever was understood before it; a tenth of it must not be much cheaper by the octet."""
-    small, large = 50_000, 500_000
+    """A quarter of a megabyte each way, whatever was understood before; a tenth is not much cheaper by the octet."""
+    small, large = 25_000, 250_000
 
     def hear(size: int) -> float:
         inspector = Inspector(Expected(), 0.0)
