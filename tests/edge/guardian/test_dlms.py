@@ -306,7 +306,6 @@ def test_the_password_of_an_association_is_masked(carrier: Carrier, seed: int) -
         if sent[i : i + 4] in (PASSWORD[:4], PASSWORD[4:]):
             assert kept[i : i + 4] == b"****", kept
     assert kept[:4] == sent[:4]  # the rest is kept
-    assert kept[-30:].count(b"*") or len(kept)
 
 
 def test_only_the_password_is_masked_in_whole_frames() -> None:
