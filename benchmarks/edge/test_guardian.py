@@ -114,6 +114,4 @@ def _say(benchmark: BenchmarkFixture, name: str, talk: Talk) -> None:
     octets = sum(len(data) for _, _, data in talk)
     pieces = sum(side is M for _, side, _ in talk)
     median = benchmark.stats.stats.median
-    print(
-        f"\n{name:28} {octets / median / 1e6:8.2f} M octets/s, {median / pieces * 1e6:7.2f} us for each piece of the meter"
-    )
+    print(f"\n{name:28} {octets / median / 1e6:8.2f} M octets/s, {median / pieces * 1e6:7.2f} us a piece of the meter")
