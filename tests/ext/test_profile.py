@@ -244,6 +244,29 @@ def test_each_refusal_says_what_is_wrong(profile: ModuleType, body: str, says: s
         profile.unpack(with_crc(bytes.fromhex(body)))
 
 
+def test_both_compilations_write_and_read_the_same(profile: ModuleType) -> None:
+    """The second one is for processors with AVX2; what it wrote, all must read."""
+    if not hasattr(profile, "_use_wide"):
+        assert str(profile.__file__).endswith(".py")
+        return
+    if not profile._use_wide(True):
+        pytest.skip("this processor has no AVX2")
+    rng = np.random.default_rng(8)
+    all_values = [rng.integers(-high, high, 500) * unit for high in (1, 9, 700, 2**18, 2**40) for unit in (1, 10)]
+    all_values.append(np.where(rng.random(500) < 0.01, 2**62, np.arange(500)))
+    flags = (rng.random(500) < 0.02).astype(np.uint16)
+    for values in all_values:
+        for count in (1, 9, 96, 500):
+            wide = profile.pack_each(values, flags, 900, count)
+            read = [profile.unpack(block) for block in wide]
+            assert not profile._use_wide(False)
+            try:
+                assert profile.pack_each(values, flags, 900, count) == wide
+                assert [profile.unpack(block) for block in wide] == read
+            finally:
+                profile._use_wide(True)
+
+
 # -- many blocks -----------------------------------------------------------------------------------------------------
 
 
