@@ -69,7 +69,7 @@ async def series_of_kinds(session: AsyncSession, kinds: Collection[Kind]) -> Ser
     query = select(
         table.tenant_id, table.meter_id, table.channel, table.step, table.num, table.den, table.shift, table.id
     ).where(is_one_of(session, table.meter_id, {kind.meter_id for kind in kinds}))
-    for row in await session.execute(query):
+    for row in tuples(await session.execute(query)):
         forms = found.get(Kind(*row[:4]))
         if forms is not None:
             forms[Form(*row[4:7])] = row[7]
@@ -100,7 +100,7 @@ async def load(
     table = ProfileDay.__table__.c
     query = select(table.id, table.version, table.data).where(is_one_of(session, table.id, wanted))
     found = {}
-    for row_id, version, data in await session.execute(query):
+    for row_id, version, data in tuples(await session.execute(query)):
         kind, number, form = wanted[row_id]
         found[kind, number] = Stored(form, row_id, version, data)
     return found
@@ -161,9 +161,12 @@ async def packed_days(
 async def _plain(
     session: AsyncSession, statements: Mapping[str, TextClause], ids: Collection[int], **values: int
 ) -> Sequence[Any]:
-    """Tuples as the driver made them: a mapper's row would take longer than unpacking a day does."""
     dialect = session.get_bind().dialect.name
     some = json.encode(list(ids)).decode() if dialect == "sqlite" else list(ids)
-    found: Any = await session.execute(statements[dialect], values | {"ids": some})
-    rows: Sequence[Any] = found.cursor.fetchall()
+    return tuples(await session.execute(statements[dialect], values | {"ids": some}))
+
+
+def tuples(result: Any) -> Sequence[Any]:
+    """Rows of integers and octets as the driver made them: SQLAlchemy's would take longer than unpacking a day does."""
+    rows: Sequence[Any] = result.cursor.fetchall()
     return rows
