@@ -19,7 +19,7 @@ from central.metering.stored import StoredDay
 from central.registry.service import MeterView
 from central.store.chunks import chunks
 from ext import series as kernels
-from ext.profile import unpack_into
+from ext.profile import header, unpack_into
 from shared.intervals import aligned_around, local_date
 from shared.intervals import zone as zone_of
 from shared.quality import NOT_BILLABLE, Quality
@@ -200,7 +200,8 @@ class _Total:
         for row_id, data in rows:
             series_id, number = divmod(row_id, DAYS)
             meter_id, step, shift, scale = self._kinds[series_id]
-            by_meter.setdefault(meter_id, []).append(StoredDay(number * _DAY + shift, step, *scale, data))
+            day = StoredDay(number * _DAY + shift, step, header(data)[0], *scale, data)
+            by_meter.setdefault(meter_id, []).append(day)
         for blocks in by_meter.values():
             part = stitch(self._channel, blocks, self._start, self._start + self._step * len(self.values))
             fine = len(part.values) // len(self.values)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.quality import ALL_FLAGS, NOT_BILLABLE, Quality
@@ -164,6 +164,7 @@ def cases(draw: st.DrawFn) -> Any:
 
 
 @given(case=cases())
+@settings(max_examples=30)
 def test_against_decimals(reactive: ModuleType, case: Any) -> None:
     three, hours, scales, factor, (zero_active, reverse, direction) = case
     hours = reactive.Hours(*hours)

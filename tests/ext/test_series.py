@@ -4,7 +4,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.quality import ALL_FLAGS, NOT_BILLABLE, Quality
@@ -41,6 +41,7 @@ def test_a_balance_of_three_meters(series: ModuleType) -> None:
 @given(
     meters=st.lists(st.lists(st.tuples(st.integers(-LIMIT, LIMIT), flags_of_one), min_size=70, max_size=70), max_size=3)
 )
+@settings(max_examples=30)
 def test_sums_against_plain_python(series: ModuleType, meters: list[list[Row]]) -> None:
     total, coverage = array("q", bytes(560)), array("H", bytes(140))
     for rows in meters:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.voltage import Band, band
@@ -70,6 +70,7 @@ def test_too_few_readings_give_no_indicator(voltage: ModuleType) -> None:
     scale=st.fractions(Fraction(1, 9), 2, max_denominator=9),
     readings=st.integers(1, 130),
 )
+@settings(max_examples=30)
 def test_against_plain_python(
     voltage: ModuleType, rows: list[tuple[int, int]], limits: list[Fraction], scale: Fraction, readings: int
 ) -> None:
