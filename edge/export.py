@@ -17,7 +17,15 @@ from edge.spool.inspection import StoredItem, stored_items
 from ext.profile import unpack
 from shared.intervals import iso
 from shared.quantities import Quantity, QuantityError
-from shared.wire import InstantSnapshot, MeterEvent, ProfileBlock, RegisterReading, encode
+from shared.wire import (
+    ForwardCapture,
+    ForwardConnection,
+    InstantSnapshot,
+    MeterEvent,
+    ProfileBlock,
+    RegisterReading,
+    encode,
+)
 
 COLUMNS: Final = ("seq", "delivered", "kind", "meter", "at", "quantity", "value", "unit", "quality", "detail")
 
@@ -90,6 +98,9 @@ def csv_rows(row: StoredItem) -> Iterator[tuple[object, ...]]:
         detail = msgspec.json.encode(item.detail).decode()
         until = f" until {iso(item.until)}" if item.until is not None else ""
         yield (*head, iso(item.at), "", "", "", "", f"{item.kind}{until} {detail}")
+    elif isinstance(item, ForwardConnection | ForwardCapture):
+        at = iso(item.started_ms // 1000)
+        yield (*head, at, "", "", "", "", msgspec.json.encode(named(item)).decode())
     elif item is not None:
         yield (*head, iso(item.at), "", "", "", "", msgspec.json.encode(named(item)).decode())
 

@@ -10,7 +10,9 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-KERNELS = ("ext.bcd", "ext.billing", "ext.checksums", "ext.demand", "ext.nibbles", "ext.profile", "ext.series")
+KERNELS = (
+    "ext.bcd", "ext.billing", "ext.checksums", "ext.demand", "ext.nibbles", "ext.profile", "ext.pump", "ext.series",
+)  # fmt: skip
 
 #: One module holds the buffer code that every kernel would otherwise repeat.
 UTILITY = "ext._cyutility"

@@ -177,12 +177,82 @@ class Result(Wire, frozen=True, tag=6):
         _check_plain(self.data, "data")
 
 
-Item = RegisterReading | ProfileBlock | InstantSnapshot | MeterEvent | GatewayTelemetry | Result
+class ForwardExchange(Wire, frozen=True):
+    """One request of a forwarded conversation as the guardian understood it; ``at_ms`` since the connection's start."""
+
+    at_ms: Count
+    command: Text
+    result: Code
+    asked: Count  # octets
+    answered: Count
+    took_ms: Count
+    detail: dict[str, Any] = {}  # what JSON can hold
+
+    def __post_init__(self) -> None:
+        _check_plain(self.detail, "detail")
+
+
+class ForwardConnection(Wire, frozen=True, tag=7):
+    """One forwarded connection from its first to its last octet (dossier ccee-ons §13, F7). Instants in ms are UTC."""
+
+    meter: Name
+    forward: Name
+    mode: Code  # exclusive, shared, self_test
+    source: Text  # ip:port
+    listen: Text
+    started_ms: Count
+    ended_ms: Count
+    sent: Count = 0  # octets of the client
+    received: Count = 0  # octets of the meter
+    first_byte_ms: Count | None = None  # from the start to the meter's first octet
+    longest_silence_ms: Count = 0
+    close_reason: Code = "error"  # client, meter, idle, total, restart, refused_line, preempted, error, stopped
+    protocol: Code = "unknown"
+    verdict: Code = "I00"
+    reason: Text = ""
+    serial: Text = ""
+    clock_offset_ms: Int64 | None = None  # meter minus gateway
+    range_start: Instant | None = None
+    range_end: Instant | None = None
+    delivered_end: Instant | None = None
+    exchanges: Annotated[list[ForwardExchange], Meta(max_length=512)] = []
+    more: Count = 0  # exchanges beyond those listed
+    constants: dict[str, Any] = {}
+    facts: dict[str, Any] = {}  # what the verdict rests on
+
+    def __post_init__(self) -> None:
+        _check_plain(self.constants, "constants")
+        _check_plain(self.facts, "facts")
+
+
+class ForwardCapture(Wire, frozen=True, tag=8):
+    """Part ``part`` of ``parts`` of what passed on the connection of this meter and start, secrets masked.
+
+    ``data``: msgpack list of [ms since start, side (0 client, 1 meter), octets]; of each way the last 64 kB.
+    """
+
+    meter: Name
+    started_ms: Count
+    part: Count
+    parts: Count
+    data: Annotated[bytes, Meta(max_length=MAX_BATCH_BYTES)]
+
+
+Item = (
+    RegisterReading
+    | ProfileBlock
+    | InstantSnapshot
+    | MeterEvent
+    | GatewayTelemetry
+    | Result
+    | ForwardConnection
+    | ForwardCapture
+)
 
 EVENT_KINDS: Final = (
     "outage", "clock_set", "clock_drift", "demand_reset", "battery", "occurrence", "change", "wrong_serial",
     "unreconciled", "reconciled", "meter_unreachable", "meter_back", "profile_lost", "spool_pressure", "spool_damaged",
-    "clock_jump",
+    "clock_jump", "ccee_failure", "ccee_repeated_failure", "ccee_unknown_source", "forward_trouble",
 )  # fmt: skip
 
 # -- up: batches -----------------------------------------------------------------------------------------------------
@@ -258,7 +328,25 @@ class CloseBill(Wire, frozen=True, tag=44):
     confirm: Name  # the meter's serial, typed again
 
 
-Action = ReadNow | ReadRange | SetClock | ApplyConfig | CloseBill
+class SetForward(Wire, frozen=True, tag=45):
+    """Open, change or (empty ``toml``) close a meter's forward: the lines of its table ``[meters.forward]``.
+
+    Put in force as :class:`ApplyConfig` is: validated, atomic, rolled back if the broker is then out of reach.
+    """
+
+    meter: Name
+    toml: Annotated[str, Meta(max_length=8000)] = ""
+
+
+class TestForward(Wire, frozen=True, tag=46):
+    """Read a meter through its own listener now, as CCEE would; refused while CCEE is connected."""
+
+    __test__ = False  # pytest
+
+    meter: Name
+
+
+Action = ReadNow | ReadRange | SetClock | ApplyConfig | CloseBill | SetForward | TestForward
 
 
 class Command(Wire, frozen=True, tag=22):
@@ -310,6 +398,24 @@ class MeterState(Wire, frozen=True):
     missing: Count = 0  # intervals known to be missing and still worth asking for
 
 
+class ForwardState(Wire, frozen=True):
+    """One forward: ``state`` is listening, waiting, connected, testing or trouble; ``live`` is of the conversation."""
+
+    meter: Name
+    listen: Text
+    mode: Code
+    state: Code
+    source: Text = ""
+    since_ms: Count = 0
+    last_ccee_ok: Instant | None = None
+    last_own_ok: Instant | None = None
+    live: dict[str, Any] = {}
+    error: Text = ""
+
+    def __post_init__(self) -> None:
+        _check_plain(self.live, "live")
+
+
 class GatewayState(Wire, frozen=True, tag=24):
     """Retained; the last will is the same struct with ``online`` false."""
 
@@ -323,6 +429,7 @@ class GatewayState(Wire, frozen=True, tag=24):
     lines: list[LineState] = []
     meters: list[MeterState] = []
     alarms: list[str] = []
+    forwards: list[ForwardState] = []
 
 
 class GatewayConfig(Wire, frozen=True, tag=25):

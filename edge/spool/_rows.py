@@ -9,6 +9,8 @@ import msgspec
 from edge.spool._errors import SpoolItemError
 from shared.wire import (
     MAX_BATCH_BYTES,
+    ForwardCapture,
+    ForwardConnection,
     GatewayTelemetry,
     InstantSnapshot,
     Item,
@@ -35,6 +37,8 @@ class Kind(IntEnum):
     EVENT = 4
     TELEMETRY = 5
     RESULT = 6
+    CONNECTION = 7
+    CAPTURE = 8
 
 
 KINDS: Final[dict[type, Kind]] = {
@@ -44,10 +48,12 @@ KINDS: Final[dict[type, Kind]] = {
     MeterEvent: Kind.EVENT,
     GatewayTelemetry: Kind.TELEMETRY,
     Result: Kind.RESULT,
+    ForwardConnection: Kind.CONNECTION,
+    ForwardCapture: Kind.CAPTURE,
 }
 
 #: What may go before its retention when room is short, in this order, and only when acknowledged.
-DROPPABLE: Final = (Kind.PROFILE, Kind.INSTANT, Kind.TELEMETRY)
+DROPPABLE: Final = (Kind.PROFILE, Kind.INSTANT, Kind.TELEMETRY, Kind.CAPTURE)
 
 
 class Encoded(NamedTuple):
