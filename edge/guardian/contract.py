@@ -40,6 +40,7 @@ class Result(StrEnum):
     OK = "ok"
     PARTIAL = "partial"  # a composite or segmented answer without its end
     UNSUPPORTED = "unsupported"  # the meter does not know the command, or not with these parameters
+    OPAQUE = "opaque"  # answered in cipher: what, nobody here can read
     DENIED = "denied"  # password or access right
     REFUSED = "refused"  # another condition in the meter
     BROKEN = "broken"  # nothing but damaged octets came
@@ -84,7 +85,7 @@ class Expected:
 
     ``constants``: as a former :class:`Finding` had them; names missing on either side are not compared.
     ``utc_offset``: of the meter's wall clock, where its answers do not carry their own.
-    ``daily``: codes (as in :attr:`Exchange.code`) of audit data that the daily collection reads too: no inspection then.
+    ``daily``: codes (as in :attr:`Exchange.code`) of audit data that daily collection reads too: no inspection then.
     """
 
     serial: str = ""
@@ -116,7 +117,7 @@ class Exchange:
 
 @dataclass(frozen=True)
 class Finding:
-    """What the guardian says of a connection. ``also``: further verdicts that hold, (code, sentence), most important first.
+    """What the guardian says of a connection. ``also``: further verdicts that hold, most important first.
 
     ``range_*``: UTC seconds of the memory asked for and the end of what was delivered; None where no stamps were seen.
     ``more``: exchanges beyond those listed. ``meter_clock_offset``: meter minus ours, seconds.
