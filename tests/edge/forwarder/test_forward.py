@@ -123,10 +123,9 @@ async def test_one_client_at_a_time_and_the_next_when_it_has_gone(spool_path: Pa
 
 @pytest.mark.parametrize(("limit", "reason"), [("idle_seconds", "idle"), ("total_seconds", "total")])
 async def test_limits_cut(spool_path: Path, limit: str, reason: str) -> None:
-    settings = {"idle_seconds": 5} if limit == "idle_seconds" else {"total_seconds": 10, "idle_seconds": 60}
     server = await asyncio.start_server(_mute, "127.0.0.1", 0)
-    async with server, bench(spool_path, server.sockets[0].getsockname()[1], target=True, **settings) as it:
-        object.__setattr__(it.forward.settings, limit, 0.3)
+    async with server, bench(spool_path, server.sockets[0].getsockname()[1], target=True) as it:
+        it.forward.settings = msgspec.structs.replace(it.forward.settings, **{limit: 0.3})
         _, writer = await asyncio.open_connection("127.0.0.1", it.port)
         writer.write(b"x")
         (record,) = await it.records(1)
