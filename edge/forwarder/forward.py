@@ -55,7 +55,7 @@ class Forward:
     memory: Memory
     make_driver: Callable[[], Driver]
     inspect: Callable[[Expectation, float], Listener] | None
-    expected: Callable[[Mapping[str, str]], Expectation]
+    expected: Callable[[Mapping[str, str], bool], Expectation]  # of known constants; for a self-test or not
     touch: Callable[[], None]
     state: dict[str, Any] = field(default_factory=dict)  # last_ccee_ok, last_own_ok, failures, tested, constants
     trouble: str = "not listening yet"
@@ -155,18 +155,18 @@ class Forward:
         meter = self.meter.id
         opened = ForwardConnection(meter, meter, mode, name, self._listen_name, int(now * 1000), int(now * 1000))
         self.memory.opened(opened)
-        ear = Ear(meter, self._inspector(now), Capture() if self.settings.capture else None, now)
+        ear = Ear(meter, self._inspector(now, mode), Capture() if self.settings.capture else None, now)
         connection = Connection(opened, client, self.route, self.settings, self.tap, self.slot, ear)
         before, self.active = self._task, connection
         self._task = asyncio.get_running_loop().create_task(self._serve(connection, before), name=f"forward {meter}")
         log.info("forward connected", meter=meter, source=name, mode=mode)
         self.touch()
 
-    def _inspector(self, now: float) -> Listener | None:
+    def _inspector(self, now: float, mode: str) -> Listener | None:
         if self.inspect is None:
             return None
         try:
-            return self.inspect(self.expected(self.state.get("constants") or {}), now)
+            return self.inspect(self.expected(self.state.get("constants") or {}, mode == record.SELF_TEST), now)
         except Exception as error:
             log.warning("connection goes on unobserved", meter=self.meter.id, reason=str(error))
             return None

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -33,6 +34,9 @@ log = structlog.get_logger("edge.forwarder")
 AGAIN: Final = 5.0
 #: Items kept for a spool that takes nothing; beyond, captures go first, then the oldest.
 WAITING: Final = 2000
+
+#: Whatever a self-test reads, it is no inspection.
+_ALL_CODES: Final = frozenset(f"{code:02X}" for code in range(256))
 
 Inspect = Callable[[Expected, float], Listener]
 
@@ -67,6 +71,7 @@ class Forwarder:
             )  # fmt: skip
         self._queue: deque[tuple[list[Item], dict[str, dict[str, Any]]]] = deque()
         self._filled = asyncio.Event()
+        self._closing = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._journal: set[asyncio.Task[None]] = set()
 
@@ -97,12 +102,10 @@ class Forwarder:
         self._tap.close()
         for line in self._own_lines:
             await line.close()
-        self._tasks[0].cancel()
-        await asyncio.gather(self._tasks[0], *self._journal, return_exceptions=True)
-        try:
-            await self._store_all()
-        except EdgeError as refused:  # their rows in the journal stay: the next start tells of them
-            log.error("records of forwards not stored", waiting=len(self._queue), error=str(refused))
+        self._closing.set()
+        self._filled.set()
+        await self._tasks[0]  # never cancelled: what is on its way to the spool would be offered a second time
+        await asyncio.gather(*self._journal)
 
     @property
     def connected(self) -> list[str]:
@@ -162,13 +165,19 @@ class Forwarder:
         self._filled.set()
 
     async def _keep(self) -> None:
-        while True:
+        while not self._closing.is_set():
             await self._filled.wait()
             try:
                 await self._store_all()
             except EdgeError as error:
                 log.warning("records of forwards not stored, offered again", error=str(error))
-                await asyncio.sleep(AGAIN)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(AGAIN):
+                        await self._closing.wait()
+        try:
+            await self._store_all()
+        except EdgeError as error:  # their rows in the journal stay: the next start tells of them
+            log.error("records of forwards not stored", waiting=len(self._queue), error=str(error))
 
     async def _store_all(self) -> None:
         while self._queue:
@@ -204,11 +213,12 @@ class Forwarder:
     def _expectation(self, meter: Meter) -> Callable[[Mapping[str, str]], Expected]:
         zone, schedule = ZoneInfo(self._config.zone), self._config.schedule_of(meter)
 
-        def expected(constants: Mapping[str, str]) -> Expected:
+        def expected(constants: Mapping[str, str], self_test: bool) -> Expected:
             offset = datetime.now(zone).utcoffset()
             return Expected(
                 meter.serial, meter.protocol, constants or None, float(schedule.clock_tolerance),
                 utc_offset=0 if offset is None else int(offset.total_seconds()),
+                daily=_ALL_CODES if self_test else frozenset(),
             )  # fmt: skip
 
         return expected

@@ -81,6 +81,25 @@ GOLDEN: dict[str, tuple[Wire, str]] = {
         wire.Result("c1", AT, ok=False, code="refused", message="no such meter", data={"n": 1}),
         "97 06 A26331 CE6AFD86C0 C2 A772656675736564 AD6E6F2073756368206D65746572 81 A16E 01",
     ),
+    "forward connection": (
+        wire.ForwardConnection(
+            "m1", "m1", "shared", "10.0.0.9:5000", "10.0.0.1:14001", AT * 1000, AT * 1000 + 2500, 134, 516, 40, 900,
+            "client", "abnt", "I14", "good", "12345678", -1500, AT - 86_400, AT, AT,
+            [wire.ForwardExchange(10, "21 parameters", "ok", 66, 258, 35, {"kind": "parameters"})], 1, {"a": "1"},
+            {"b": 2},
+        ),
+        (
+            "DC0019 07 A26D31 A26D31 A6736861726564 AD31302E302E302E393A35303030 AE31302E302E302E313A3134303031"
+            "CF000001A1EE565E00 CF000001A1EE5667C4 CC86 CD0204 28 CD0384 A6636C69656E74 A461626E74 A3493134 A4676F6F64"
+            "A83132333435363738 D1FA24 CE6AFC3540 CE6AFD86C0 CE6AFD86C0"
+            "91 97 0A AD323120706172616D6574657273 A26F6B 42 CD0102 23 81 A46B696E64 AA706172616D6574657273"
+            "01 81 A161 A131 81 A162 02"
+        ),
+    ),
+    "forward capture": (
+        wire.ForwardCapture("m1", AT * 1000, 0, 1, bytes.fromhex("91 93 0A 01 C40105")),
+        "96 08 A26D31 CF000001A1EE565E00 00 01 C406 91930A01C40105",
+    ),
     "batch": (
         wire.Batch(SPOOL, 5, [wire.MeterEvent("m1", AT, "battery")]),
         f"94 14 {SPOOL_HEX} 05 91 96 04 A26D31 CE6AFD86C0 A762617474657279 C0 80",
@@ -98,6 +117,11 @@ GOLDEN: dict[str, tuple[Wire, str]] = {
     "set clock": (command(wire.SetClock("m1")), f"{COMMAND_HEX} 93 2A A26D31 CD012C"),
     "apply config": (command(wire.ApplyConfig("a = 1\n", "ab")), f"{COMMAND_HEX} 93 2B A661203D20310A A26162"),
     "close bill": (command(wire.CloseBill("m1", "12345678")), f"{COMMAND_HEX} 93 2C A26D31 A83132333435363738"),
+    "set forward": (
+        command(wire.SetForward("m1", "port = 1\n")),
+        f"{COMMAND_HEX} 93 2D A26D31 A9706F7274203D20310A",
+    ),
+    "test forward": (command(wire.TestForward("m1")), f"{COMMAND_HEX} 92 2E A26D31"),
     "progress": (
         wire.Progress(AT, "rs485", "m1", "profile", 1, 96, "c1"),
         "98 17 CE6AFD86C0 A57273343835 A26D31 A770726F66696C65 01 60 A26331",
@@ -114,12 +138,14 @@ GOLDEN: dict[str, tuple[Wire, str]] = {
             lines=[wire.LineState("rs485", "busy", "plan", 1, "", AT)],
             meters=[wire.MeterState("m1", "rs485", "ok", "abnt", AT, "", "gsm", 3)],
             alarms=["disk"],
+            forwards=[wire.ForwardState("m1", "0:1", "shared", "connected", "a", 1, AT, None, {"x": 1}, "")],
         ),
         (
-            f"9B 18 CE6AFD86C0 C3 A5302E312E30 {SPOOL_HEX} A26162 CE6AFD78B0 0C"
+            f"9C 18 CE6AFD86C0 C3 A5302E312E30 {SPOOL_HEX} A26162 CE6AFD78B0 0C"
             "91 96 A57273343835 A462757379 A4706C616E 01 A0 CE6AFD86C0"
             "91 98 A26D31 A57273343835 A26F6B A461626E74 CE6AFD86C0 A0 A367736D 03"
             "91 A46469736B"
+            "91 9A A26D31 A3303A31 A6736861726564 A9636F6E6E6563746564 A161 01 CE6AFD86C0 C0 81 A178 01 A0"
         ),
     ),
     "gateway config": (wire.GatewayConfig(AT, "ab", "a = 1\n"), "94 19 CE6AFD86C0 A26162 A661203D20310A"),
