@@ -44,6 +44,7 @@ def _parsed(table: str) -> Forward:
 def _replaced(text: str, number: int, table: str) -> str:
     """Cut the forward out of the ``number``-th meter and put ``table`` behind its other lines."""
     kept: list[str] = []
+    tail: list[str] = []  # of what is cut: remarks at its end belong to what follows
     count, inside, cutting, end = -1, False, False, None
     for line in text.splitlines():
         if _HEADER.match(line):
@@ -52,12 +53,19 @@ def _replaced(text: str, number: int, table: str) -> str:
             inner = _INNER.match(line)
             inside = count == number and (bool(_METER.match(line)) or inner is not None)
             cutting = inside and inner is not None and inner[1] == "forward"
+            kept += tail
+            tail = []
         elif inside and re.match(r"\s*forward\s*[.=]", line):
             continue
         if not cutting:
             kept.append(line)
-        if inside and line.strip() and not line.lstrip().startswith("#"):
+        elif not line.strip() or line.lstrip().startswith("#"):
+            tail.append(line)
+        else:
+            tail = []
+        if inside and not cutting and line.strip() and not line.lstrip().startswith("#"):
             end = len(kept)
+    kept += tail
     if table and end is not None:
         kept[end:end] = ["[meters.forward]", *table.strip().splitlines()]
     return "\n".join(kept) + "\n"

@@ -98,7 +98,7 @@ GOLDEN: dict[str, tuple[Wire, str]] = {
     ),
     "forward capture": (
         wire.ForwardCapture("m1", AT * 1000, 0, 1, bytes.fromhex("91 93 0A 01 C40105")),
-        "96 08 A26D31 CF000001A1EE565E00 00 01 C406 91930A01C40105",
+        "96 08 A26D31 CF000001A1EE565E00 00 01 C407 91930A01C40105",
     ),
     "batch": (
         wire.Batch(SPOOL, 5, [wire.MeterEvent("m1", AT, "battery")]),
