@@ -1,6 +1,7 @@
 """One conversation: wait for the line, let the pump carry the octets, watch the limits, count what there is to tell."""
 
 import asyncio
+import select
 import socket
 import time
 from contextlib import suppress
@@ -54,7 +55,11 @@ class Connection:
     @property
     def client_gone(self) -> bool:
         """The client has said its last word; a new one need not wait for this one's end."""
-        return self._ended or (self.state == "connected" and self.tap.pump.look(self.slot)[0] == HALF)
+        if self.sock.fileno() < 0:
+            return True
+        poll = select.poll()
+        poll.register(self.sock, select.POLLRDHUP)  # known to the kernel before anybody has read up to it
+        return bool(poll.poll(0))
 
     def end(self, reason: CloseReason) -> None:
         """Cut it off, wherever it is; the first reason counts."""

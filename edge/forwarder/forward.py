@@ -264,6 +264,7 @@ class Forward:
                 sock.close()
         self.state["tested"] = self.state["last_own_ok"] = now
         self.memory.store([], self.state)
+        self.touch()
         return passed
 
     def _near_listener(self, listening: Listening) -> tuple[socket.socket | None, socket.socket]:
