@@ -210,7 +210,7 @@ class Forwarder:
 
         return make
 
-    def _expectation(self, meter: Meter) -> Callable[[Mapping[str, str]], Expected]:
+    def _expectation(self, meter: Meter) -> Callable[[Mapping[str, str], bool], Expected]:
         zone, schedule = ZoneInfo(self._config.zone), self._config.schedule_of(meter)
 
         def expected(constants: Mapping[str, str], self_test: bool) -> Expected:

@@ -52,7 +52,7 @@ async def test_killed_in_a_session_and_back_within_five_seconds(tmp_path: Path, 
     """No broker at all. The record of the cut session is written once, by the restart; own readings go on as well."""
     config, number = tmp_path / "gateway.toml", free_port()
     async with meters(kind) as ports:
-        config.write_text(forwarding(tmp_path, free_port(), ports, number, "[schedule]\nccee_window = \"\"\n"))
+        config.write_text(forwarding(tmp_path, free_port(), ports, number, '[schedule]\nccee_window = ""\n'))
         with GatewayProcess(config) as gateway:
             await listens(number)
             ccee = await RawReader.tcp(number)
@@ -95,7 +95,7 @@ async def test_a_foreign_bridge_in_between(tmp_path: Path) -> None:
         config.write_text(forwarding(tmp_path, free_port(), ports, number))
         with GatewayProcess(config) as gateway:
             await listens(number)
-            relay = subprocess.Popen(
+            relay = subprocess.Popen(  # noqa: ASYNC220
                 ["socat", f"TCP-LISTEN:{bridge},bind=127.0.0.1,reuseaddr", f"TCP:127.0.0.1:{number}"]
             )
             try:

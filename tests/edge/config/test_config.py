@@ -250,7 +250,11 @@ FORWARDED = GOOD.replace('line = "a"\n', 'line = "a"\n[meters.forward]\nport = 1
         ("port = 14001", 'port = 1\nmode = "exclusive"', "is needed in mode 'exclusive'"),
         ("port = 14001", 'port = 1\ntarget = "c"', "no line is called 'c'"),
         ('line = "a"', "", "has no 'line', and no [meters.forward] with a 'target'"),
-        ('line = "b"', 'line = "b"\n[meters.forward]\nport = 14001', "port 14001 is taken already by meters[0].forward"),
+        (
+            'line = "b"',
+            'line = "b"\n[meters.forward]\nport = 14001',
+            "port 14001 is taken already by meters[0].forward",
+        ),
         ("[[lines]]", '[schedule]\nccee_window = "0-10"\n[[lines]]', "schedule.ccee_window"),
     ],
 )
@@ -264,4 +268,5 @@ def test_a_meter_that_is_only_forwarded_needs_no_line() -> None:
     text = FORWARDED.replace('line = "a"\n', "", 1).replace("port = 14001\n", f"port = 14001\n{target}")
     assert parse(text).config.meters[0].line == ""
     apart = text.replace('line = "b"', 'line = "b"\n[meters.forward]\nport = 14001\nlisten = "10.0.0.2"')
-    assert parse(apart.replace("port = 14001\n", 'port = 14001\nlisten = "10.0.0.1"\n', 1)).config
+    meters = parse(apart.replace("port = 14001\n", 'port = 14001\nlisten = "10.0.0.1"\n', 1)).config.meters
+    assert [meter.forward.listen for meter in meters if meter.forward] == ["10.0.0.1", "10.0.0.2"]

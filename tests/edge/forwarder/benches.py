@@ -1,5 +1,6 @@
 """A forwarder on the loopback before simulated meters, without broker and aggregator."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -47,9 +48,6 @@ class Bench:
             found = [item for item in await self.items() if isinstance(item, ForwardConnection)]
             if len(found) >= number:
                 return found
-            await until(lambda: True)
-            import asyncio
-
             await asyncio.sleep(0.05)
         raise AssertionError(f"{len(found)} records, not {number}")
 
@@ -106,7 +104,7 @@ async def bench(
         try:
             async with Forwarder(config, fleet, spool, inspect=inspect) as forwarder:
                 await until(lambda: not forwarder.alarms(), what="listening")
-                yield Bench(config, spool, fleet, forwarder, settings["port"])
+                yield Bench(config, spool, fleet, forwarder, port)
         finally:
             await fleet.close()
 

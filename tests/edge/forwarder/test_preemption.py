@@ -24,7 +24,7 @@ DAYS = 2
 
 
 class Gate:
-    """Between line and meter: says when ``mark`` octets of the meter have passed, and holds the rest of that connection.
+    """Between line and meter: says when ``mark`` octets of the meter have passed, and holds the rest of them.
 
     ``hold`` seconds the rest is kept back; a line that is opened anew is not held.
     """
@@ -50,7 +50,9 @@ class Gate:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._tasks.add(task := asyncio.current_task())  # type: ignore[arg-type]
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
         up = asyncio.create_task(self._pump(reader, far_writer, False))
         try:
@@ -59,7 +61,7 @@ class Gate:
             up.cancel()
             writer.close()
             far_writer.close()
-            self._tasks.discard(task)  # type: ignore[arg-type]
+            self._tasks.discard(task)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, watched: bool) -> None:
         with suppress(OSError):
@@ -133,16 +135,19 @@ async def test_a_conversation_that_hangs_is_cut_after_its_term(
 ) -> None:
     monkeypatch.setattr(lines, "CCEE_PATIENCE", 0.4)
     meter = Meter(MeterSetup("10000001", days=DAYS))
-    async with TcpPort([meter]) as port, Gate(port.port, mark, 60) as gate:
-        async with bench(spool_path, TcpPort([meter], port=gate.port), resume_seconds=0) as it:
-            own = asyncio.create_task(own_reading(it))
-            await asyncio.wait_for(gate.reached.wait(), 10)
-            await ccee_reads(it, meter)
-            outcome = await asyncio.wait_for(own, 30)
-            assert isinstance(outcome.error, PreemptedError)  # type: ignore[attr-defined]
-            (record,) = await it.records(1)
-            assert record.verdict == "I14", record.reason
-            await held_is_true(it, meter)
+    async with (
+        TcpPort([meter]) as port,
+        Gate(port.port, mark, 60) as gate,
+        bench(spool_path, TcpPort([meter], port=gate.port), resume_seconds=0) as it,
+    ):
+        own = asyncio.create_task(own_reading(it))
+        await asyncio.wait_for(gate.reached.wait(), 10)
+        await ccee_reads(it, meter)
+        outcome = await asyncio.wait_for(own, 30)
+        assert isinstance(outcome.error, PreemptedError)  # type: ignore[attr-defined]
+        (record,) = await it.records(1)
+        assert record.verdict == "I14", record.reason
+        await held_is_true(it, meter)
 
 
 async def test_while_the_meter_asks_us_to_wait(spool_path: Path) -> None:
@@ -172,13 +177,16 @@ async def test_own_reading_rests_after_ccee_and_ccee_may_come_back(spool_path: P
 
 async def test_commands_are_refused_while_ccee_is_connected(spool_path: Path) -> None:
     meter = Meter(MeterSetup("10000001", days=DAYS))
-    async with TcpPort([meter]) as port, bench(spool_path, port, resume_seconds=0) as it:
-        async with await RawReader.tcp(it.port) as ccee:
-            await ccee.ask(0x21)
-            outcome = await it.reader.visit(it.fleet.units["m1"], [], LineClass.COMMAND)
-            assert isinstance(outcome.error, PreemptedError)
-            assert "CCEE reads over line line" in str(outcome.error)
-            await ccee.ask(0x21)
+    async with (
+        TcpPort([meter]) as port,
+        bench(spool_path, port, resume_seconds=0) as it,
+        await RawReader.tcp(it.port) as ccee,
+    ):
+        await ccee.ask(0x21)
+        outcome = await it.reader.visit(it.fleet.units["m1"], [], LineClass.COMMAND)
+        assert isinstance(outcome.error, PreemptedError)
+        assert "CCEE reads over line line" in str(outcome.error)
+        await ccee.ask(0x21)
 
 
 async def test_what_ccee_says_before_the_line_is_free_is_kept_to_the_octet(spool_path: Path) -> None:

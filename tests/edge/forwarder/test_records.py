@@ -1,8 +1,9 @@
-"""What is kept of connections: verdicts, failures in a row, the journal over a kill, self-tests, captures, admission."""
+"""What is kept of connections: verdicts, failures in a row, the journal over a kill, self-tests, captures."""
 
 import asyncio
 import os
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from edge.errors import EdgeError, LinkError, PreemptedError
 from edge.forwarder import forward as forwards
+from edge.forwarder import listening
 from edge.forwarder.admission import Admission
 from edge.forwarder.capture import RING, Capture
 from edge.forwarder.listening import listen
@@ -121,7 +123,7 @@ async def test_open_connections_are_in_the_journal_and_a_stop_writes_their_recor
         async with bench(spool_path, port) as it:
             ccee = await RawReader.tcp(it.port)
             await ccee.ask(0x21)
-            while not (found := await it.spool.connections.unfinished()):
+            while not (found := await it.spool.connections.unfinished()):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             (opened,) = found
             assert opened.source.startswith("127.0.0.1:")
@@ -223,6 +225,7 @@ async def test_a_port_in_use_is_named_and_tried_again(spool_path: Path, monkeypa
             listen("192.0.2.7", number)
     finally:
         taken.close()
+    assert listening._address_of("lo", "0.0.0.0") == "127.0.0.1"  # where a device may not be bound to
     on_lo = listen("0.0.0.0", 0, "lo")
     try:
         assert not on_lo.stale
@@ -244,7 +247,7 @@ def test_strangers_alarm_only_on_three_in_ten_minutes(times: list[float]) -> Non
     assert admission.refused == len(times)
     for now in alarms:
         assert sum(now - 600 <= other <= now for other in times) >= 3
-    assert all(later - earlier >= 600 for earlier, later in zip(alarms, alarms[1:], strict=False))
+    assert all(later - earlier >= 600 for earlier, later in pairwise(alarms))
 
 
 @pytest.mark.parametrize(

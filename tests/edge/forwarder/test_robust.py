@@ -11,7 +11,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge.forwarder.connection import EARLY
 from edge.guardian import CloseReason, Expected, Finding, Inspector, Side
 from edge.simulators.abnt.meter import Meter
 from edge.simulators.abnt.server import TcpPort
@@ -39,7 +38,7 @@ def clients(port: int, number: int) -> Iterator[list[socket.socket]]:
 
 
 def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd"))
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 async def test_a_flood_of_connections_leaves_nothing_behind(spool_path: Path) -> None:
@@ -115,14 +114,17 @@ async def test_ten_megabytes_of_garbage(spool_path: Path) -> None:
 async def test_a_peer_that_falls_silent_for_good_is_looked_for(spool_path: Path) -> None:
     """Keep-alive stands on both sockets of a forward: half-open peers are noticed by the kernel."""
     meter = Meter(MeterSetup("10000001", days=1))
-    async with TcpPort([meter]) as port, bench(spool_path, port, target=True) as it:
-        async with await RawReader.tcp(it.port) as ccee:
-            await ccee.ask(0x21)
-            assert it.forward.active is not None
-            sock = it.forward.active.sock
-            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
-            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
-            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
+    async with (
+        TcpPort([meter]) as port,
+        bench(spool_path, port, target=True) as it,
+        await RawReader.tcp(it.port) as ccee,
+    ):
+        await ccee.ask(0x21)
+        assert it.forward.active is not None
+        sock = it.forward.active.sock
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 30
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 1
 
 
 class Broken(Inspector):
@@ -167,10 +169,6 @@ async def test_a_guardian_that_fails_does_not_touch_the_connection(
         assert record.verdict == "I00"
         assert record.sent > 2 * 66
         assert capsys.readouterr().out.count("unobserved") == 1
-
-
-async def test_early_octets_are_bounded(spool_path: Path) -> None:
-    assert EARLY == 4096
 
 
 async def test_without_inspector_octets_pass(spool_path: Path) -> None:
