@@ -91,7 +91,7 @@ def _forwards(forwards: list[dict[str, Any]]) -> Table:
     table = Table("meter", "listens", "mode", "state", "client", "CCEE's last success", "our last success", "refused",
                   "trouble", title="Forwards")  # fmt: skip
     for each in forwards:
-        refused = each["live"].get("refused", 0) + each["live"].get("seconds", 0)
+        refused = each["live"].get("refused", 0) + each["live"].get("turned_away", 0)
         table.add_row(
             each["meter"], each["listen"], each["mode"], _coloured(each["state"]), each["source"],
             _ago(each["last_ccee_ok"]), _ago(each["last_own_ok"]), str(refused), each["error"],

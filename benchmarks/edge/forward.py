@@ -4,10 +4,10 @@
 
 A client sends an NBR 14522 command of 66 octets and waits for its answer of 258, over and over; the stand-in for the
 meter answers at once, on TCP and on a pseudo-terminal. All paths are built first, each answer is compared, and the
-rounds go through all paths in turn, so that what else the machine does meets them alike. Shown is the best round of each,
-median and 99th percentile in microseconds: others on the machine only ever add. ``flush 0`` is the forwarder's terminal without gathering (F2's
-5 ms of silence are shown as well). Throughput is one way, from the meter, 64 MiB. Last, many forwards of one process at
-once, with its memory, beside as many socats.
+rounds go through all paths in turn, so that what else the machine does meets them alike. Shown is the best round of
+each, median and 99th percentile in microseconds: others on the machine only ever add. ``flush 0`` is the forwarder's
+terminal without gathering (F2's 5 ms of silence are shown as well). Throughput is one way, from the meter, 64 MiB.
+Last, many forwards of one process at once, with its memory, beside as many socats.
 """
 
 import asyncio

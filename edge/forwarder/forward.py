@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 from zlib import crc32
 
+import msgspec
 import structlog
 
 from edge.config.model import Meter
@@ -32,6 +33,8 @@ RETRY: Final = 2.0
 AT_ONCE: Final = 16
 #: The first self-test comes so long after the start (s), spread over as long a time again.
 FIRST_TEST: Final = 120
+#: Share of the period after which the next one begins: it takes its time as well.
+SOONER: Final = 0.95
 #: A self-test that is due while CCEE is connected, or that failed, is tried again after so long (s).
 TEST_AGAIN: Final = 600.0
 
@@ -59,7 +62,7 @@ class Forward:
     touch: Callable[[], None]
     state: dict[str, Any] = field(default_factory=dict)  # last_ccee_ok, last_own_ok, failures, tested, constants
     trouble: str = "not listening yet"
-    seconds: int = 0  # clients refused because another was there
+    turned_away: int = 0  # clients that came while another was there
     active: Connection | None = None
     _task: asyncio.Task[None] | None = None
     _listening: Listening | None = None
@@ -138,7 +141,7 @@ class Forward:
                 before.end(CloseReason.CLIENT)
             else:
                 refuse(client)
-                self.seconds += 1
+                self.turned_away += 1
                 return
         self._begin(client, source, record.SELF_TEST if own else self.settings.mode)
 
@@ -229,7 +232,7 @@ class Forward:
             await asyncio.sleep(min(due, period))
             try:
                 await self.test()
-                due = float(period)
+                due = period * SOONER
             except PreemptedError as error:
                 log.debug("self-test put off", meter=self.meter.id, reason=str(error))
                 due = TEST_AGAIN
@@ -254,8 +257,10 @@ class Forward:
             if self.active is not None and self.active.opened.mode != record.SELF_TEST:
                 raise PreemptedError(f"{self.meter.id}: CCEE came, the test made way") from error
             log.warning("self-test failed", meter=self.meter.id, error=str(error))
-            self.state["tested"] = now
-            self._tell("forward_trouble", reason=str(error)[:1000], self_test=True)
+            first = not self.state.get("test_failed")
+            self.state["tested"], self.state["test_failed"] = now, True
+            if first:
+                self._tell("forward_trouble", reason=str(error)[:1000], self_test=True)
             raise
         finally:
             self._testers.discard(tester)
@@ -263,6 +268,7 @@ class Forward:
                 asyncio.get_running_loop().remove_reader(sock)
                 sock.close()
         self.state["tested"] = self.state["last_own_ok"] = now
+        self.state["test_failed"] = False
         self.memory.store([], self.state)
         self.touch()
         return passed
@@ -285,7 +291,7 @@ class Forward:
             state = "testing"
         own = [instant for instant in (own_reading, self.state.get("last_own_ok")) if instant]
         live: dict[str, Any] = {} if active is None else active.ear.live()
-        return ForwardState(
+        found = ForwardState(
             self.meter.id,
             self._listen_name,
             self.settings.mode,
@@ -294,9 +300,14 @@ class Forward:
             0 if active is None else active.opened.started_ms,
             self.state.get("last_ccee_ok"),
             max(own, default=None),
-            live | {"refused": self.admission.refused, "seconds": self.seconds},
+            {"refused": self.admission.refused, "turned_away": self.turned_away},
             self.trouble,
         )
+        try:
+            return msgspec.structs.replace(found, live=live | found.live)
+        except ValueError as error:  # what the guardian says must not keep the gateway from telling its state
+            log.debug("live view not plain", meter=self.meter.id, error=str(error))
+            return found
 
     def _tell(self, kind: str, **detail: Any) -> None:
         self.memory.store([MeterEvent(self.meter.id, int(time.time()), kind, detail=detail)], self.state)

@@ -5,7 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from edge.guardian import CloseReason, Exchange, Finding, Verdict
-from shared.wire import ForwardConnection, ForwardExchange, MeterEvent
+from shared.wire import ForwardConnection, ForwardExchange, MeterEvent, WireError, decode_item, encode
 
 MAX_EXCHANGES: Final = 512
 
@@ -17,6 +17,20 @@ SELF_TEST: Final = "self_test"
 
 def complete(opened: ForwardConnection, ended_ms: int, finding: Finding, **counted: Any) -> ForwardConnection:
     """The record of a connection that has ended; ``counted``: fields of the record that the pump knows."""
+    try:
+        return _sound(_filled(opened, ended_ms, finding, **counted))
+    except (WireError, msgspec.MsgspecError, ValueError, TypeError) as error:
+        text = f"What the guardian found cannot be told: {error}".replace("\0", "")
+        return _filled(opened, ended_ms, Finding("unknown", Verdict.NOT_UNDERSTOOD, text[:2000]), **counted)
+
+
+def _sound(record: ForwardConnection) -> ForwardConnection:
+    """``record`` itself; raises when the spool or the aggregator would refuse it: then it would be offered for ever."""
+    decode_item(encode(record))
+    return record
+
+
+def _filled(opened: ForwardConnection, ended_ms: int, finding: Finding, **counted: Any) -> ForwardConnection:
     offset = finding.meter_clock_offset
     listed = [_exchange(each, opened.started_ms) for each in finding.exchanges[:MAX_EXCHANGES]]
     return msgspec.structs.replace(

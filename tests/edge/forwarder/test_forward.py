@@ -115,7 +115,7 @@ async def test_one_client_at_a_time_and_the_next_when_it_has_gone(spool_path: Pa
                 with pytest.raises(ConnectionError):
                     await _refused(it.port)
             await ccee.ask(0x21)  # unharmed
-            assert it.forward.seconds == 30
+            assert it.forward.turned_away == 30
         async with await RawReader.tcp(it.port) as again:  # at once, while the first may still be ending
             await again.ask(0x21)
         assert len(await it.records(2)) == 2

@@ -17,13 +17,14 @@ from edge.forwarder import listening
 from edge.forwarder.admission import Admission
 from edge.forwarder.capture import RING, Capture
 from edge.forwarder.listening import listen
-from edge.forwarder.record import cut_by_restart, judged
+from edge.forwarder.record import complete, cut_by_restart, judged
+from edge.guardian import Exchange, Finding, Kind, Verdict
 from edge.simulators.abnt.meter import Meter
 from edge.simulators.abnt.server import TcpPort
 from edge.simulators.abnt.setup import MeterSetup
 from edge.simulators.faults import Fault, FaultKind
 from edge.spool import Spool
-from shared.wire import ForwardCapture, ForwardConnection
+from shared.wire import ForwardCapture, ForwardConnection, decode_item, encode
 from tests.edge.forwarder.benches import bench
 from tests.edge.simulators.rawreader import RawReader, command
 from tests.ports import until
@@ -112,6 +113,30 @@ async def test_a_connection_that_a_kill_cut_has_its_record_once(spool_path: Path
                 assert record.started_ms == OPENED.started_ms
                 assert await it.spool.connections.unfinished() == []
                 assert it.forward.state["failures"] == 1
+
+
+@pytest.mark.parametrize(
+    "finding",
+    [
+        Finding("abnt", Verdict.GOOD, "a\0b"),
+        Finding("", Verdict.GOOD, "", facts={"x": object()}),
+        Finding("abnt", Verdict.GOOD, "", constants={"x": 1 << 70}),  # type: ignore[dict-item]
+        Finding("abnt", Verdict.GOOD, "", range_start=-5),
+        Finding("abnt", Verdict.GOOD, "", exchanges=[Exchange(0.0, "21", "x", Kind.OTHER, detail={"b": b"raw"})]),
+    ],
+)
+def test_a_finding_that_cannot_travel_does_not_keep_the_record_back(finding: Finding) -> None:
+    done = complete(OPENED, OPENED.started_ms + 5, finding, sent=7)
+    assert decode_item(encode(done)) == done
+    assert (done.sent, done.ended_ms, done.verdict) == (7, OPENED.started_ms + 5, "I00")
+    assert "cannot be told" in done.reason
+
+
+def test_many_exchanges_are_listed_up_to_a_number_and_counted() -> None:
+    many = [Exchange(OPENED.started_ms / 1000 + n, "21", "x", Kind.OTHER) for n in range(600)]
+    done = complete(OPENED, OPENED.started_ms, Finding("abnt", Verdict.GOOD, "", exchanges=many, more=3))
+    assert (len(done.exchanges), done.more) == (512, 91)
+    assert done.exchanges[2].at_ms == 2000
 
 
 def test_a_restart_does_not_end_before_the_start() -> None:

@@ -52,10 +52,10 @@ async def test_a_flood_of_connections_leaves_nothing_behind(spool_path: Path) ->
                     await asyncio.sleep(0.05)
                     assert len(asyncio.all_tasks()) <= tasks
                 await ccee.ask(0x21)
-            assert 100 <= it.forward.seconds <= 400  # the kernel drops what comes while nobody looks
+            assert 100 <= it.forward.turned_away <= 400  # the kernel drops what comes while nobody looks
             await until(lambda: descriptors() <= before)
         assert len(await it.records(1)) == 1  # those that were refused are counted, not recorded
-        assert it.forward.shown(None).live["seconds"] == it.forward.seconds
+        assert it.forward.shown(None).live["turned_away"] == it.forward.turned_away
 
 
 async def test_a_flood_of_strangers_is_one_alarm(spool_path: Path) -> None:
