@@ -42,6 +42,8 @@ COMMANDS: Final = {
     "set_clock": N_("Set clock"),
     "apply_config": N_("Apply configuration"),
     "close_bill": N_("Demand reset"),
+    "set_forward": N_("Change CCEE's port"),
+    "test_forward": N_("Test CCEE's port"),
 }
 #: Kind of event -> (words, icon, Tabler colour).
 EVENTS: Final = {
@@ -61,6 +63,10 @@ EVENTS: Final = {
     "spool_pressure": (N_("Gateway disk nearly full"), "database", "red"),
     "spool_damaged": (N_("Gateway spool damaged"), "database", "red"),
     "clock_jump": (N_("Gateway clock jumped"), "clock", "orange"),
+    "ccee_failure": (N_("CCEE reading failed"), "alert-triangle", "orange"),
+    "ccee_repeated_failure": (N_("CCEE readings failed in a row"), "alert-triangle", "red"),
+    "ccee_unknown_source": (N_("Strangers at CCEE's port"), "alert-triangle", "yellow"),
+    "forward_trouble": (N_("CCEE's port has trouble"), "alert-triangle", "red"),
 }
 FLAGS: Final = {
     Quality.MISSING: N_("Missing"),
