@@ -46,7 +46,6 @@ class _Pair:
     last: int
     state: int = RUNNING
     cause: int = CLIENT
-    order: str = "start"
     interest: list[int] = field(default_factory=lambda: [0, 0])
     first: int = 0
     longest: int = 0
@@ -69,6 +68,7 @@ class Pump:
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._notice = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._epoll.register(self._wake, select.EPOLLIN)
+        self._asked: deque[tuple[str, _Pair]] = deque()
         self._sides: dict[int, tuple[_Pair, int]] = {}
 
     def __del__(self) -> None:
@@ -106,13 +106,14 @@ class Pump:
             raise ValueError(f"{len(begin)} octets to begin with are more than {CAPACITY}")
         there = _Way(client, meter, pass_end, 0.0, bytearray(begin), ended, octets=len(begin))
         back = _Way(meter, client, True, gather)
-        self._pairs[slot] = _Pair((there, back), tap, time.monotonic_ns(), HALF if ended else RUNNING)
+        self._pairs[slot] = pair = _Pair((there, back), tap, time.monotonic_ns(), HALF if ended else RUNNING)
+        self._asked.append(("start", pair))
         self._signal(self._wake)
 
     def stop(self, slot: int) -> None:
         """Ask for the end of a pair; what waits is still written as far as the other end takes it at once."""
         if (pair := self._pairs.get(slot)) is not None:
-            pair.order = "stop"
+            self._asked.append(("stop", pair))
         self._signal(self._wake)
 
     def look(self, slot: int) -> tuple[int, int, int, int, int, int, int, int]:
@@ -149,20 +150,20 @@ class Pump:
             for descriptor, what in self._epoll.poll(self._patience()):
                 if descriptor == self._wake:
                     os.eventfd_read(self._wake)
-                    self._orders()
                 elif descriptor in self._sides:  # else it ended earlier in this round
                     self._ready(*self._sides[descriptor], what)
+            self._orders()  # last: no event of this round may meet a new pair in an old one's place
             self._flush_due()
         for pair in list(self._pairs.values()):
             if pair.state != ENDED:
                 self._finish(pair, STOPPED)
 
     def _orders(self) -> None:
-        for pair in list(self._pairs.values()):
-            order, pair.order = pair.order, ""
+        while self._asked:
+            order, pair = self._asked.popleft()
             if order == "start":
                 self._start(pair)
-            elif order == "stop" and pair.state != ENDED:
+            elif pair.state != ENDED:
                 self._finish(pair, STOPPED)
 
     def _start(self, pair: _Pair) -> None:

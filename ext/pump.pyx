@@ -35,11 +35,13 @@ cdef extern from "sys/socket.h" nogil:
 cdef extern from *:
     """
     #define mg_load(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+    #define mg_swap(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
     #define mg_store(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
     """
     uint64_t mg_load(uint64_t *place) nogil
     void mg_store(uint64_t *place, uint64_t value) nogil
     int mg_load_int "mg_load"(int *place) nogil
+    int mg_swap_int "mg_swap"(int *place, int value) nogil
     void mg_store_int "mg_store"(int *place, int value) nogil
 
 cdef enum:  # the words of _pump_words, for where there is no interpreter
@@ -72,6 +74,7 @@ cdef struct Pair:
     int state
     int cause
     int order  # of the event loop: START or STOP
+    int live  # its descriptors are watched
     int tap
     uint32_t interest[2]
     int64_t first
@@ -237,15 +240,19 @@ cdef class Pump:
         cdef epoll_event events[EVENTS]
         cdef int count, i, slot
         cdef uint64_t key, spent
+        cdef bint asked
         while not mg_load_int(&self._quit):
             count = epoll_wait(self._epoll, events, EVENTS, self._patience() if self._gathering else -1)
+            asked = False
             for i in range(count):
                 key = events[i].data.u64
                 if key == WAKE:
                     read(self._wake, &spent, sizeof(spent))
-                    self._orders()
+                    asked = True
                 else:
                     self._ready(<int>(key >> 1), <int>(key & 1), events[i].events)
+            if asked:  # last: no event of this round may meet a new pair in an old one's place
+                self._orders()
             if self._gathering:
                 self._flush_due()
         for slot in range(self._slots):
@@ -255,19 +262,17 @@ cdef class Pump:
     cdef void _orders(self) noexcept nogil:
         cdef int slot, order
         for slot in range(self._slots):
-            order = mg_load_int(&self._pairs[slot].order)
+            order = mg_swap_int(&self._pairs[slot].order, 0)
             if order == START:
-                mg_store_int(&self._pairs[slot].order, 0)
                 self._start(slot)
-            elif order == STOP:
-                mg_store_int(&self._pairs[slot].order, 0)
-                if self._pairs[slot].state != ENDED_:
-                    self._finish(slot, STOPPED_)
+            elif order == STOP and self._pairs[slot].state != ENDED_:
+                self._finish(slot, STOPPED_)
 
     cdef void _start(self, int slot) noexcept nogil:
         cdef Pair *pair = &self._pairs[slot]
         cdef epoll_event event
         cdef int side
+        pair.live = 1
         for side in range(2):
             event.events, event.data.u64 = 0, <uint64_t>slot * 2 + side
             if epoll_ctl(self._epoll, EPOLL_CTL_ADD, pair.way[side].source, &event) < 0:
@@ -281,7 +286,7 @@ cdef class Pump:
     cdef void _ready(self, int slot, int side, uint32_t what) noexcept nogil:
         """``side`` 0: the client's descriptor is ready; what it sends goes way 0, what it gets comes by way 1."""
         cdef Pair *pair = &self._pairs[slot]
-        if pair.state == ENDED_:  # ended earlier in this round
+        if not pair.live:  # ended earlier in this round
             return
         if what & EPOLLOUT and self._push(&pair.way[1 - side]) < 0:
             self._finish(slot, side)
@@ -407,6 +412,7 @@ cdef class Pump:
         cdef Pair *pair = &self._pairs[slot]
         cdef int side
         cdef epoll_event event
+        pair.live = 0
         if pair.way[1].due:
             pair.way[1].due = 0
             self._gathering -= 1
