@@ -1,7 +1,7 @@
 """A forwarder on the loopback before simulated meters, without broker and aggregator."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,8 +54,38 @@ class Bench:
     async def captures(self) -> list[ForwardCapture]:
         return [item for item in await self.items() if isinstance(item, ForwardCapture)]
 
-    async def events(self, kind: str) -> list[MeterEvent]:
-        return [item for item in await self.items() if isinstance(item, MeterEvent) and item.kind == kind]
+    async def events(self, kind: str, number: int = 0) -> list[MeterEvent]:
+        """Events of a kind; waits for so many."""
+        for _ in range(200):
+            found = [item for item in await self.items() if isinstance(item, MeterEvent) and item.kind == kind]
+            if len(found) >= number:
+                return found
+            await asyncio.sleep(0.05)
+        raise AssertionError(f"{len(found)} events {kind}, not {number}")
+
+
+@asynccontextmanager
+async def serving(talk: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> AsyncIterator[int]:
+    """A stand-in for a meter on a TCP port; every conversation has ended behind it."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def run(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        try:
+            await talk(reader, writer)
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(run, "127.0.0.1", 0, limit=65536)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        if tasks:
+            _, left = await asyncio.wait(tasks, timeout=5)
+            assert not left
 
 
 def text(spool: Path, line: str, forward: str, meter: str = 'serial = "10000001"\nline = "line"') -> str:

@@ -12,7 +12,7 @@ import pytest
 from edge.simulators.abnt.meter import Meter
 from edge.simulators.abnt.server import PtyPort, TcpPort
 from edge.simulators.abnt.setup import MeterSetup
-from tests.edge.forwarder.benches import bench
+from tests.edge.forwarder.benches import bench, serving
 from tests.edge.simulators.rawreader import RawReader
 from tests.ports import until
 
@@ -55,8 +55,7 @@ async def test_octets_pass_unchanged_and_half_close_is_passed_on(spool_path: Pat
         writer.close()
 
     sent = bytes(i * 7 & 0xFF for i in range(1 << 20))
-    server = await asyncio.start_server(echo, "127.0.0.1", 0)
-    async with server, bench(spool_path, server.sockets[0].getsockname()[1], target=True) as it:
+    async with serving(echo) as number, bench(spool_path, number, target=True) as it:
         reader, writer = await asyncio.open_connection("127.0.0.1", it.port)
         writer.write(sent)
         writer.write_eof()
@@ -84,10 +83,7 @@ async def test_strangers_are_refused_counted_and_told_at_the_third(spool_path: P
             with pytest.raises(ConnectionError):
                 await _refused(it.port)
             await until(lambda n=number: it.forward.admission.refused == n)  # type: ignore[misc]
-        for _ in range(100):
-            if told := await it.events("ccee_unknown_source"):
-                break
-            await asyncio.sleep(0.02)
+        told = await it.events("ccee_unknown_source", 1)
         assert [event.detail["refused"] for event in told] == [3]
         friend = socket.socket()
         friend.bind(("127.0.0.2", 0))
@@ -123,8 +119,7 @@ async def test_one_client_at_a_time_and_the_next_when_it_has_gone(spool_path: Pa
 
 @pytest.mark.parametrize(("limit", "reason"), [("idle_seconds", "idle"), ("total_seconds", "total")])
 async def test_limits_cut(spool_path: Path, limit: str, reason: str) -> None:
-    server = await asyncio.start_server(_mute, "127.0.0.1", 0)
-    async with server, bench(spool_path, server.sockets[0].getsockname()[1], target=True) as it:
+    async with serving(_mute) as number, bench(spool_path, number, target=True) as it:
         it.forward.settings = msgspec.structs.replace(it.forward.settings, **{limit: 0.3})
         _, writer = await asyncio.open_connection("127.0.0.1", it.port)
         writer.write(b"x")

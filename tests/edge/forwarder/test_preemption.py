@@ -16,7 +16,7 @@ from edge.simulators.abnt.server import TcpPort
 from edge.simulators.abnt.setup import MeterSetup
 from edge.simulators.faults import FaultKind
 from shared.intervals import Range
-from tests.edge.forwarder.benches import Bench, bench
+from tests.edge.forwarder.benches import Bench, bench, serving
 from tests.edge.simulators.rawreader import RawReader
 from tests.ports import until
 
@@ -200,8 +200,7 @@ async def test_what_ccee_says_before_the_line_is_free_is_kept_to_the_octet(spool
         writer.close()
 
     sent = bytes(i * 31 & 0xFF for i in range(20_000))
-    server = await asyncio.start_server(meter, "127.0.0.1", 0)
-    async with server, bench(spool_path, server.sockets[0].getsockname()[1]) as it:
+    async with serving(meter) as number, bench(spool_path, number) as it:
         line = it.fleet.lines["line"]
         async with line.claim(LineClass.PLANNED, "we") as claim:
             _, writer = await asyncio.open_connection("127.0.0.1", it.port)

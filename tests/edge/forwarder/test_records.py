@@ -57,13 +57,13 @@ async def test_two_failed_sessions_are_an_alarm_over_restarts_and_a_good_one_end
                 await silence(ccee, port)
             (first,) = await it.records(1)
             assert first.verdict == "I03", first.reason
-            assert len(await it.events("ccee_failure")) == 1
+            assert len(await it.events("ccee_failure", 1)) == 1
         async with bench(spool_path, port, resume_seconds=0) as it:
             assert it.forward.state["failures"] == 1
             async with await RawReader.tcp(it.port) as ccee:
                 await silence(ccee, port)
             await it.records(2)
-            (event,) = await it.events("ccee_repeated_failure")
+            (event,) = await it.events("ccee_repeated_failure", 1)
             assert (event.detail["failures"], event.detail["verdict"]) == (2, "I03")
             assert it.forwarder.alarms()[0].startswith("ccee_repeated_failure: m1")
             async with await RawReader.tcp(it.port) as ccee:
@@ -225,7 +225,7 @@ async def test_a_failing_self_test_is_an_event(spool_path: Path, unused_port: in
         with pytest.raises(EdgeError):
             await it.forwarder.test("m1")
         await it.records(1)
-        (event,) = await it.events("forward_trouble")
+        (event,) = await it.events("forward_trouble", 1)
         assert event.detail["self_test"] is True
 
 
