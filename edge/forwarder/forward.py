@@ -238,6 +238,9 @@ class Forward:
                 due = TEST_AGAIN
             except EdgeError:
                 due = TEST_AGAIN
+            except Exception:
+                log.exception("our own mistake in a self-test", meter=self.meter.id)
+                due = TEST_AGAIN
 
     async def test(self) -> Passed:
         """Read the meter through this forward; PreemptedError while CCEE is there, else the error of the reading."""

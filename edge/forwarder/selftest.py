@@ -28,12 +28,16 @@ class Passed:
 
 
 def local_socket(host: str) -> socket.socket:
-    """A socket of this machine that may connect to a listener on ``host``."""
+    """A socket of this machine that may connect to a listener on ``host``; :class:`LinkError` without that address."""
     address = ip_address(host)
     loopback = "127.0.0.1" if address.version == 4 else "::1"
     sock = socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6, socket.SOCK_STREAM)
     sock.setblocking(False)
-    sock.bind((loopback if address.is_unspecified else host, 0))
+    try:
+        sock.bind((loopback if address.is_unspecified else host, 0))
+    except OSError as error:
+        sock.close()
+        raise LinkError(f"{host} cannot be tested from here: {error.strerror or error}") from error
     return sock
 
 
