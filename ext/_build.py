@@ -17,6 +17,7 @@ KERNELS = (
     "ext.days",
     "ext.nibbles",
     "ext.profile",
+    "ext.pump",
     "ext.reactive",
     "ext.reconcile",
     "ext.series",
