@@ -74,10 +74,12 @@ CCEE_DAYS: Final = {
 }
 FORWARD_STATES: Final = {
     "listening": (N_("Waiting"), "green"),
+    "waiting": (N_("Line is being freed"), "azure"),
     "connected": (N_("Connected"), "blue"),
     "testing": (N_("Self-test"), "azure"),
     "closed": (N_("Closed"), "secondary"),
     "failed": (N_("Failed"), "red"),
+    "trouble": (N_("In trouble"), "red"),
 }
 FORWARD_MODES: Final = {
     "exclusive": N_("Port of its own"),
