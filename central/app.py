@@ -21,6 +21,7 @@ from central.api import problems
 from central.api.observe import Observe, add_headers, healthz, metrics
 from central.api.openapi import openapi_config
 from central.api.routes import api_router
+from central.ccee.controllers import CAPTURE_TYPES, TABLE_TYPES
 from central.fleet.loop import feed_progress
 from central.fleet.progress import ProgressBoard
 from central.ingest.run import run_ingest
@@ -36,6 +37,13 @@ _log = structlog.get_logger("central.web")
 _STOP_S: Final = 10.0
 #: The largest honest request is a gateway's configuration (200 kB) or an imported sheet.
 MAX_BODY_BYTES: Final = 8 << 20
+
+#: Media types that operations answer in besides their first.
+_OTHER_MEDIA: Final = {
+    "get_profile": PROFILE_TYPES,
+    "get_capture": CAPTURE_TYPES,
+    **dict.fromkeys(("list_connections", "list_weeks", "list_meter_weeks"), TABLE_TYPES),
+}
 
 
 def create_app(settings: Settings, *, follow: bool = True, ingest: bool = False) -> Litestar:
@@ -64,7 +72,7 @@ def create_app(settings: Settings, *, follow: bool = True, ingest: bool = False)
         before_send=[add_headers],
         exception_handlers={Exception: answer_error},
         compression_config=CompressionConfig(backend="gzip", gzip_compress_level=5, exclude_opt_key="no_compression"),
-        openapi_config=openapi_config({"get_profile": PROFILE_TYPES}),
+        openapi_config=openapi_config(_OTHER_MEDIA),
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
     )

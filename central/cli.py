@@ -64,10 +64,14 @@ def ingest(settings: Settings) -> None:
 @cli.command()
 @click.pass_obj
 def jobs(settings: Settings) -> None:
-    """Regular work: forget what is kept for a limited time."""
+    """Regular work: forget what is kept for a limited time, find missing CCEE sessions, tell of alarms."""
     from central.store.jobs import run_jobs
+    from central.web.alarm_mail import render
 
-    _run(_until_signal(lambda stop: run_jobs(settings, stop)))
+    def mail(notice: Any) -> tuple[str, str]:
+        return render(notice, settings.alarms.language, settings.web.base_url)
+
+    _run(_until_signal(lambda stop: run_jobs(settings, stop, mail)))
 
 
 @cli.command()

@@ -75,6 +75,29 @@ class RetentionSettings(Section, frozen=True):
     snapshots: Positive = 90
     health: Positive = 400
     rejected: Positive = 180
+    captures: Positive = 30  # octets of the CCEE's connections; the connections themselves are kept
+
+
+class CceeSettings(Section, frozen=True):
+    """When the CCEE is expected: local hours of the meter."""
+
+    window_from: Annotated[int, Meta(ge=0, le=23)] = 0
+    window_to: Annotated[int, Meta(ge=1, le=24)] = 10
+    grace_minutes: Annotated[int, Meta(ge=1, le=1440)] = 75  # longest session (60 min) and its way here
+
+
+class AlarmSettings(Section, frozen=True):
+    """How people and programs are told of alarms; without smtp_host no e-mail is sent."""
+
+    smtp_host: str = ""
+    smtp_port: Port = 587
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_ca_file: str = ""  # "" = the authorities this machine trusts
+    smtp_username: str = ""
+    smtp_password_file: str = ""
+    sender: str = "metergate@localhost"
+    language: Literal["pt_BR", "es", "ru", "en"] = "pt_BR"
+    tries: Annotated[int, Meta(ge=1, le=100)] = 12  # a message is given up after so many, a day with the default
 
 
 class Settings(Section, frozen=True):
@@ -89,6 +112,8 @@ class Settings(Section, frozen=True):
     web: WebSettings = WebSettings()
     ingest: IngestSettings = IngestSettings()
     retention: RetentionSettings = RetentionSettings()
+    ccee: CceeSettings = CceeSettings()
+    alarms: AlarmSettings = AlarmSettings()
 
     @property
     def database_url(self) -> str:
@@ -202,6 +227,8 @@ def _expected(kind: Any) -> str:
             return f"a whole number {low} to {high}"
         case inspect.BoolType():
             return "true or false"
+        case inspect.LiteralType(values=words):
+            return "one of " + ", ".join(repr(word) for word in words)
         case _:
             return "a text in quotes"
 
@@ -235,6 +262,11 @@ def _checked(settings: Settings) -> Settings:
         raise SettingsError(
             "settings: ingest.share means several workers, which need PostgreSQL: "
             "set database.url to postgresql+asyncpg://user@host/name or leave ingest.share empty"
+        )
+    if settings.ccee.window_from >= settings.ccee.window_to:
+        raise SettingsError(
+            f"settings: ccee.window_from {settings.ccee.window_from} has to be before "
+            f"ccee.window_to {settings.ccee.window_to}"
         )
     broker = settings.broker
     if bool(broker.cert_file) != bool(broker.key_file):

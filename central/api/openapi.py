@@ -58,6 +58,8 @@ def openapi_config(other_media: OtherMedia) -> OpenAPIConfig:
         tags=[
             Tag(name="meters", description="Meters and what they measured"),
             Tag(name="gateways", description="Gateways, their health, and commands to them"),
+            Tag(name="ccee", description="What the market operator did at each meter: connections, verdicts, success"),
+            Tag(name="alarms", description="Alarms, acknowledgement, and who is told"),
             Tag(name="registry", description="Customers, points, groups, lots, models, modules, installations"),
             Tag(name="account", description="Who is asking, and API keys"),
         ],

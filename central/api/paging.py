@@ -11,6 +11,7 @@ from litestar.params import QueryParameter
 
 from central.api.problems import invalid
 from central.api.schemas import Page
+from central.errors import Refused
 from central.store.pages import Page as Rows
 
 R = TypeVar("R")
@@ -51,6 +52,11 @@ def decode_number(cursor: str | None) -> int | None:
     if not (text.isascii() and text.isdigit() and len(text) <= 18):
         raise invalid("cursor", "this cursor belongs to another list")
     return int(text)
+
+
+def about_cursor(error: Refused) -> Exception:
+    """What to raise for a service's refusal: one of its ``after`` is about the cursor."""
+    return invalid("cursor", "this cursor belongs to another list") if error.field == "after" else error
 
 
 def own_path(request: Request[Any, Any, Any]) -> str:

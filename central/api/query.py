@@ -61,6 +61,28 @@ def parse_span(
     return first, last
 
 
+def open_span(start: str | None, end: str | None) -> tuple[int | None, int | None]:
+    """Return [from, to) in UTC seconds; None is open."""
+    first = parse_instant(start, "from") if start is not None else None
+    last = parse_instant(end, "to") if end is not None else None
+    if first is not None and last is not None and first >= last:
+        raise invalid("from", "has to be before 'to'")
+    return first, last
+
+
+def parse_day(text: str, name: str = "day") -> date:
+    """Return the date ``YYYY-MM-DD``, 1971 to 9998: the days around it exist in every zone."""
+    try:
+        if len(text) != 10:
+            raise ValueError
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise invalid(name, f"{text[:32]!r} is no day: write 2026-03-31") from None
+    if not 1970 < day.year < 9999:
+        raise invalid(name, f"{text} is outside 1971 to 9998")
+    return day
+
+
 def parse_month(text: str, name: str = "month") -> date:
     """Return the first day of ``YYYY-MM``."""
     try:

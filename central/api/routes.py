@@ -4,8 +4,10 @@ from litestar import Router
 from litestar.types import ControllerRouterHandler
 
 from central.accounts.controllers import KeyController, me
+from central.alarms.controllers import AlarmController
 from central.api.checks import check_request
 from central.api.openapi import PATH
+from central.ccee.controllers import CceeController
 from central.fleet.controllers import CommandController, GatewayController
 from central.metering.controllers import ReadingController
 from central.registry.controllers import (
@@ -22,6 +24,7 @@ from central.registry.controllers import (
 CONTROLLERS: tuple[ControllerRouterHandler, ...] = (
     me, KeyController, MeterController, ReadingController, GatewayController, CommandController, ModuleController,
     CustomerController, PointController, GroupController, LotController, ModelController, InstallationController,
+    CceeController, AlarmController,
 )  # fmt: skip
 
 

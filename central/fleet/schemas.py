@@ -10,7 +10,18 @@ from central.api.schemas import Input, InstantIn, Output, seconds
 from central.fleet.models import GatewayHealth, ModuleHealth
 from central.fleet.service import DEFAULT_LIFETIME, MAX_LIFETIME, READ_KINDS, CommandView
 from central.registry.service import GatewayView
-from shared.wire import Action, ApplyConfig, CloseBill, LineState, MeterState, ReadNow, ReadRange, SetClock
+from shared.wire import (
+    Action,
+    ApplyConfig,
+    CloseBill,
+    LineState,
+    MeterState,
+    ReadNow,
+    ReadRange,
+    SetClock,
+    SetForward,
+    TestForward,
+)
 
 WireKey = Annotated[str, Meta(min_length=1, max_length=64)]
 Lifetime = Annotated[
@@ -229,8 +240,30 @@ class CloseBillIn(Input, tag="close_bill", tag_field="kind"):
         return CloseBill(self.meter, self.confirm)
 
 
-CommandIn = ReadNowIn | ReadRangeIn | SetClockIn | ApplyConfigIn | CloseBillIn
-ADMIN_ONLY = (ApplyConfigIn, CloseBillIn)
+class SetForwardIn(Input, tag="set_forward", tag_field="kind"):
+    """Open or change a meter's forwarded port, or close it without ``toml`` (administrators); ``base`` as above."""
+
+    meter: WireKey
+    toml: Annotated[str, Meta(max_length=20_000)] = ""
+    base: str = ""
+    lifetime: Lifetime = DEFAULT_LIFETIME
+
+    def action(self) -> Action:
+        return SetForward(self.meter, self.toml, self.base)
+
+
+class TestForwardIn(Input, tag="test_forward", tag_field="kind"):
+    """Try a meter's forwarded port now, as the CCEE would."""
+
+    meter: WireKey
+    lifetime: Lifetime = DEFAULT_LIFETIME
+
+    def action(self) -> Action:
+        return TestForward(self.meter)
+
+
+CommandIn = ReadNowIn | ReadRangeIn | SetClockIn | ApplyConfigIn | CloseBillIn | SetForwardIn | TestForwardIn
+ADMIN_ONLY = (ApplyConfigIn, CloseBillIn, SetForwardIn)
 
 
 class CommandOut(Output):

@@ -2,6 +2,7 @@
 
 import secrets
 import time
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, get_args
@@ -23,6 +24,7 @@ from shared.wire import (
     ReadNow,
     ReadRange,
     Result,
+    SetForward,
     WireError,
     decode,
     encode,
@@ -213,6 +215,11 @@ def _check_action(action: Action, meter: Meter | None) -> None:
             raise Refused("confirm", f"has to be the serial of meter {meter.key!r}, typed again")
         case ReadRange(start=start, end=end) if start >= end:
             raise Refused("start", "has to be before end")
+        case SetForward(toml=text):
+            try:
+                tomllib.loads(text)
+            except tomllib.TOMLDecodeError as error:
+                raise Refused("toml", f"is not TOML: {error}") from error
         case _:
             pass
 

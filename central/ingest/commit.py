@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from central.ccee.store import check_capture, check_connection, store_captures, store_connections
 from central.fleet.store import finish_command, note_contact, store_telemetry
 from central.ingest.decode import BadItem, Delivery
 from central.ingest.directory import Directory, Lookup, TenantEntry
@@ -32,6 +33,8 @@ from shared.ids import Topic
 from shared.wire import (
     FOREIGN_STREAM,
     AckCursor,
+    ForwardCapture,
+    ForwardConnection,
     GatewayTelemetry,
     InstantSnapshot,
     Item,
@@ -333,7 +336,7 @@ _MOVE: Final = (
 )
 
 #: Items that are about a meter, whatever its name.
-_OF_METER: Final = (ProfileBlock, RegisterReading, InstantSnapshot)
+_OF_METER: Final = (ProfileBlock, RegisterReading, InstantSnapshot, ForwardConnection, ForwardCapture)
 
 
 async def _meter_of_event(lookup: Lookup, row: _Row) -> str | None:
@@ -348,7 +351,7 @@ async def _meter_of_event(lookup: Lookup, row: _Row) -> str | None:
 async def _store(session: AsyncSession, lookup: Lookup, rows: Sequence[_Row], now: int, plan: _Plan) -> None:
     """Store rows, each kind in one go; raises when one of them cannot be."""
     blocks = Blocks()
-    registers, snapshots, events, telemetry = [], [], [], []
+    registers, snapshots, events, telemetry, connections, captures = [], [], [], [], [], []
     rejected: list[dict[str, Any]] = []
     for row in rows:
         item, tenant = row.item, row.tenant
@@ -365,6 +368,12 @@ async def _store(session: AsyncSession, lookup: Lookup, rows: Sequence[_Row], no
                 snapshots.append((tenant.id, meter, item))
             case MeterEvent():
                 events.append((tenant.id, meter, row.gateway_id, item))
+            case ForwardConnection() if meter is not None:
+                check_connection(item)
+                connections.append((tenant.id, meter, row.gateway_id, item))
+            case ForwardCapture() if meter is not None:
+                check_capture(item)
+                captures.append((tenant.id, meter, item))
             case GatewayTelemetry(modules=modules):
                 ids = [(await lookup.module(tenant, row.gateway_id, each.module), each) for each in modules]
                 telemetry.append((tenant.id, row.gateway_id, item, ids))
@@ -379,6 +388,8 @@ async def _store(session: AsyncSession, lookup: Lookup, rows: Sequence[_Row], no
     await store_snapshots(session, snapshots)
     await store_events(session, events, now)
     await store_telemetry(session, telemetry)
+    await store_captures(session, captures)
+    await store_connections(session, connections, now)
     plan.rejected += rejected
 
 

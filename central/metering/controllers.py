@@ -13,9 +13,9 @@ from litestar.response import Stream
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.principal import Principal
-from central.api.paging import DEFAULT_LIMIT, Cursor, Limit, answer, decode
+from central.api.paging import DEFAULT_LIMIT, Cursor, Limit, about_cursor, answer, decode
 from central.api.problems import invalid, nearest
-from central.api.query import parse_choice, parse_instant, parse_month, parse_span, wanted
+from central.api.query import open_span, parse_choice, parse_month, parse_span, wanted
 from central.api.schemas import Page
 from central.errors import Refused
 from central.metering import service
@@ -91,13 +91,13 @@ class ReadingController(Controller):
     ) -> Response[Page[RegisterReadingOut]]:
         """List register readings, newest first."""
         view = await get_meter(db, principal.tenant_id, key)
-        first, last = _open_span(start, end)
+        first, last = open_span(start, end)
         try:
             rows = await service.register_readings(
                 db, view, start=first, end=last, period=period, after=decode(cursor), limit=limit
             )
         except Refused as error:
-            raise _about_cursor(error) from error
+            raise about_cursor(error) from error
         return answer(request, rows, RegisterReadingOut.of)
 
     @get("/instantaneous")
@@ -127,7 +127,7 @@ class ReadingController(Controller):
     ) -> Response[Page[EventOut]]:
         """List what happened at or to a meter, newest first."""
         view = await get_meter(db, principal.tenant_id, key)
-        first, last = _open_span(start, end)
+        first, last = open_span(start, end)
         if kind is not None:
             parse_choice(kind, "kind", EVENT_KINDS)
         try:
@@ -142,7 +142,7 @@ class ReadingController(Controller):
                 limit=limit,
             )
         except Refused as error:
-            raise _about_cursor(error) from error
+            raise about_cursor(error) from error
         return answer(request, rows, EventOut.of)
 
     @get("/availability")
@@ -277,18 +277,6 @@ async def _channel(db: AsyncSession, view: MeterView, text: str) -> Quantity:
             "channel", f"{text} is not recorded by this meter; known are {', '.join(known)}", nearest(text, known)
         )
     return quantity
-
-
-def _open_span(start: str | None, end: str | None) -> tuple[int | None, int | None]:
-    first = parse_instant(start, "from") if start is not None else None
-    last = parse_instant(end, "to") if end is not None else None
-    if first is not None and last is not None and first >= last:
-        raise invalid("from", "has to be before 'to'")
-    return first, last
-
-
-def _about_cursor(error: Refused) -> Exception:
-    return invalid("cursor", "this cursor belongs to another list") if error.field == "after" else error
 
 
 def _this_month(view: MeterView) -> date:

@@ -22,7 +22,7 @@ from central.metering.snapshots import SnapshotView, decode_snapshot
 from central.metering.stored import DAY, between, date_of, days, ever, number, series_of, stored_days
 from central.registry.models import Gateway, Meter
 from central.registry.service import MeterView
-from central.store.pages import Page, bounded
+from central.store.pages import Page, bounded, place
 from ext.billing import BillingError
 from shared.intervals import day_range, intervals_in_day, local_date
 from shared.intervals import zone as zone_of
@@ -206,7 +206,7 @@ async def events(
     if end is not None:
         query = query.where(Event.at < end)
     if after is not None:
-        at, row_id = _place(after)
+        at, row_id = place(after)
         query = query.where((Event.at < at) | ((Event.at == at) & (Event.id < row_id)))
     rows = (await session.execute(query.limit(limit + 1))).all()
     items = [
@@ -236,7 +236,7 @@ async def register_readings(
     if period is not None:
         query = query.where(RegisterSet.period == period)
     if after is not None:
-        at, row_id = _place(after)
+        at, row_id = place(after)
         query = query.where((RegisterSet.at < at) | ((RegisterSet.at == at) & (RegisterSet.id < row_id)))
     rows = (await session.scalars(query.order_by(RegisterSet.at.desc(), RegisterSet.id.desc()).limit(limit + 1))).all()
     ratio = multiplier(view.meter)
@@ -285,10 +285,3 @@ def _of(view: MeterView, table: Any) -> tuple[Any, Any]:
 
 def _series(view: MeterView, channel: Quantity) -> Iterator[ColumnElement[bool]]:
     return series_of(view.meter.tenant_id, view.meter.id, channel.code)
-
-
-def _place(after: str) -> tuple[int, int]:
-    at, _, row_id = after.partition("-")
-    if not (at.isascii() and at.isdigit() and row_id.isascii() and row_id.isdigit() and len(after) < 40):
-        raise Refused("after", f"{after[:40]!r} is not the 'next' of a page")
-    return int(at), int(row_id)

@@ -1,4 +1,4 @@
-"""Regular work on the database: what is kept for a limited time is forgotten, a little at a time."""
+"""Regular work: what is kept for a limited time is forgotten; missing CCEE sessions are found; alarms are told."""
 
 import asyncio
 import contextlib
@@ -9,6 +9,10 @@ import structlog
 from sqlalchemy import delete, select, tuple_
 
 from central.accounts.models import LoginSession
+from central.alarms.email import Render
+from central.alarms.jobs import tell
+from central.ccee.jobs import watch
+from central.ccee.models import CceeCapture
 from central.fleet.models import GatewayHealth, ModuleHealth
 from central.ingest.models import Rejected
 from central.metering.models import Snapshot
@@ -26,22 +30,15 @@ EVERY: Final = 3600.0
 _DAY: Final = 86400
 
 
-async def run_jobs(settings: Settings, stop: asyncio.Event) -> None:
-    """Do the regular work until ``stop`` is set; of several processes one does it."""
+async def run_jobs(settings: Settings, stop: asyncio.Event, mail: Render) -> None:
+    """Do the regular work until ``stop`` is set; of several processes one does it. ``mail`` words alarms' e-mails."""
     database = open_database(settings)
 
     async def work() -> None:
-        while not stop.is_set():
-            try:
-                counts = await forget(database, settings.retention, int(time.time()))
-            except Exception as error:
-                if not is_passing(error):
-                    raise
-                log.warning("regular work waits: the database is out of reach", error=reason_of(error))
-            else:
-                log.info("old rows forgotten", **counts)
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), EVERY)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_forget_for_ever(database, settings.retention, stop), name="jobs-forget")
+            group.create_task(watch(database, settings.ccee, stop), name="jobs-ccee")
+            group.create_task(tell(database, settings.alarms, mail, stop), name="jobs-alarms")
 
     try:
         await require_current(database)
@@ -57,6 +54,20 @@ async def run_jobs(settings: Settings, stop: asyncio.Event) -> None:
         await database.close()
 
 
+async def _forget_for_ever(database: Database, retention: RetentionSettings, stop: asyncio.Event) -> None:
+    while not stop.is_set():
+        try:
+            counts = await forget(database, retention, int(time.time()))
+        except Exception as error:
+            if not is_passing(error):
+                raise
+            log.warning("regular work waits: the database is out of reach", error=reason_of(error))
+        else:
+            log.info("old rows forgotten", **counts)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), EVERY)
+
+
 async def forget(database: Database, retention: RetentionSettings, now: int) -> dict[str, int]:
     """Delete rows past their retention; returns how many of each table. Readings are never among them."""
     limits: list[tuple[Any, Any, int]] = [
@@ -64,6 +75,7 @@ async def forget(database: Database, retention: RetentionSettings, now: int) -> 
         (GatewayHealth, GatewayHealth.at, now - retention.health * _DAY),
         (ModuleHealth, ModuleHealth.at, now - retention.health * _DAY),
         (Rejected, Rejected.at, now - retention.rejected * _DAY),
+        (CceeCapture, CceeCapture.started_ms, (now - retention.captures * _DAY) * 1000),
         (LoginSession, LoginSession.expires_at, now),
     ]
     return {table.__tablename__: await _forget(database, table, at, limit) for table, at, limit in limits}

@@ -3,6 +3,8 @@
 from sqlalchemy import MetaData
 
 import central.accounts.models
+import central.alarms.models
+import central.ccee.models
 import central.fleet.models
 import central.ingest.models
 import central.metering.models

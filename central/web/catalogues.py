@@ -10,6 +10,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
+from central.ccee.verdicts import words
 from central.web.i18n import LANGUAGES, LOCALE_FOLDER
 from shared.quantities import MEASURANDS, POST_LABELS, PROCESS_LABELS
 
@@ -21,13 +22,15 @@ _KEYWORDS: Final = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2)}
 
 
 def extract() -> Catalog:
-    """Every message of pages and code, and the labels that stand as data in ``shared.quantities``."""
+    """Every message of pages and code, and what stands as data in ``shared.quantities`` and the verdicts."""
     catalogue = Catalog(project="Metergate", version="", copyright_holder="", charset="utf-8")
     found = extract_from_dir(_WEB, _METHODS, {"**.html": {"newstyle_gettext": "true"}}, _KEYWORDS)
     for file, _line, message, comments, context in found:
         catalogue.add(message, None, [(Path(file).as_posix(), 0)], auto_comments=comments, context=context)
     for label in _labels():
         catalogue.add(label, None, [("shared/quantities.py", 0)])
+    for text in words():
+        catalogue.add(text, None, [("central/ccee/verdicts.py", 0)])
     return catalogue
 
 

@@ -42,8 +42,60 @@ COMMANDS: Final = {
     "set_clock": N_("Set clock"),
     "apply_config": N_("Apply configuration"),
     "close_bill": N_("Demand reset"),
-    "set_forward": N_("Change CCEE's port"),
-    "test_forward": N_("Test CCEE's port"),
+    "set_forward": N_("Change CCEE port"),
+    "test_forward": N_("Try CCEE port now"),
+}
+SEVERITIES: Final = {
+    "notice": (N_("Notice"), "azure"),
+    "warning": (N_("Warning"), "yellow"),
+    "serious": (N_("Serious"), "orange"),
+    "critical": (N_("Critical"), "red"),
+}
+ALARM_STATES: Final = {
+    "open": (N_("Open"), "red"),
+    "acknowledged": (N_("Acknowledged"), "yellow"),
+    "closed": (N_("Closed"), "secondary"),
+}
+#: How a session of the CCEE ended, what became of a day of a meter, the state of its forwarded port.
+OUTCOMES: Final = {
+    "ok": (N_("Read"), "green"),
+    "failed": (N_("Failed"), "red"),
+    "unclear": (N_("Not known"), "secondary"),
+}
+CCEE_DAYS: Final = {
+    "complete": (N_("Complete"), "green"),
+    "partial": (N_("Read in part"), "yellow"),
+    "failed": (N_("Failed"), "red"),
+    "unclear": (N_("Not known"), "secondary"),
+    "none": (N_("Nobody came"), "red"),
+    "unheard": (N_("Gateway has not told"), "secondary"),
+    "pending": (N_("Window is running"), "azure"),
+    "not_expected": (N_("Not expected"), "secondary"),
+}
+FORWARD_STATES: Final = {
+    "listening": (N_("Waiting"), "green"),
+    "waiting": (N_("Line is being freed"), "azure"),
+    "connected": (N_("Connected"), "blue"),
+    "testing": (N_("Self-test"), "azure"),
+    "closed": (N_("Closed"), "secondary"),
+    "failed": (N_("Failed"), "red"),
+    "trouble": (N_("In trouble"), "red"),
+}
+FORWARD_MODES: Final = {
+    "exclusive": N_("Port of its own"),
+    "shared": N_("Shared line"),
+    "self_test": N_("Self-test"),
+}
+CLOSE_REASONS: Final = {
+    "client": N_("closed by the CCEE"),
+    "meter": N_("closed by the meter"),
+    "idle": N_("nothing passed for too long"),
+    "total": N_("lasted too long"),
+    "restart": N_("the gateway restarted"),
+    "refused_line": N_("the meter's line did not open"),
+    "preempted": N_("the CCEE took precedence"),
+    "error": N_("an error in the gateway"),
+    "stopped": N_("the port was closed"),
 }
 #: Kind of event -> (words, icon, Tabler colour).
 EVENTS: Final = {

@@ -11,12 +11,16 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 from litestar.testing import AsyncTestClient
+from sqlalchemy import select
 
 from central.accounts import keys
 from central.accounts.models import Tenant, User
 from central.accounts.principal import Principal
 from central.accounts.sessions import NewSession, open_session
+from central.alarms.models import Alarm, AlarmSubscription
 from central.app import create_app
+from central.ccee.models import CceeConnection
+from central.ccee.store import store_captures, store_connections
 from central.fleet.models import GatewayHealth, ModuleHealth
 from central.fleet.service import enqueue
 from central.metering.models import Event, RegisterSet, Snapshot
@@ -38,6 +42,8 @@ from shared.intervals import day_range
 from shared.quality import Quality
 from shared.quantities import ACTIVE_PROFILE
 from shared.wire import GatewayTelemetry, InstantSnapshot, ReadNow, RegisterValue, encode
+from tests.central.ccee.samples import capture
+from tests.central.ccee.samples import connection as sample
 from tests.central.samples import add_day
 
 ZONE = "America/Sao_Paulo"
@@ -146,10 +152,31 @@ async def _fill(db: Any, side: Side, now: int) -> None:
     )
     command = await enqueue(db, tenant, gateway, ReadNow(meter.key, ["registers"]), by="test", now=now)
     await db.flush()
+    connection, alarm, subscription = await _ccee(db, tenant, gateway, meter, now)
     side.ids = {
+        "connection": connection.id, "alarm": alarm.id, "subscription": subscription.id,
         "group": group.id, "installation": installation.id, "key": key[0].id, "command": command.id,
         "meter": meter.id, "gateway": gateway.id,
     }  # fmt: skip
+
+
+async def _ccee(
+    db: Any, tenant: int, gateway: Gateway, meter: Meter, now: int
+) -> tuple[CceeConnection, Alarm, AlarmSubscription]:
+    """A connection that failed twice in a row, with the octets of the second, and who is told of it."""
+    subscription = AlarmSubscription(
+        tenant_id=tenant, kind="email", target="spare@example.org", least=1, created_at=now, created_by="test"
+    )
+    db.add(subscription)
+    await db.flush()
+    first, second = (sample(meter.key, START + 3600 * n, "I03") for n in (1, 2))
+    await store_connections(db, [(tenant, meter.id, gateway.id, each) for each in (first, second)], now)
+    await store_captures(db, [(tenant, meter.id, capture(second))])
+    row = await db.scalar(
+        select(CceeConnection).where(CceeConnection.started_ms == second.started_ms, CceeConnection.tenant_id == tenant)
+    )
+    alarm = await db.scalar(select(Alarm).where(Alarm.code == "I11", Alarm.tenant_id == tenant))
+    return row, alarm, subscription
 
 
 async def _readings(

@@ -24,12 +24,15 @@ BODIES: dict[str, dict[str, Any]] = {
     "create_group": {"name": "made"},
     "patch_group": {"name": "renamed"},
     "create_installation": {"meter": "meter-1", "point": "p-1", "starts_at": "2026-09-01T00:00:00Z"},
+    "patch_ccee_meter": {"expected": True},
+    "acknowledge_alarm": {"note": "on my way"},
+    "create_subscription": {"kind": "email", "target": "ana@example.org"},
     "create_command": {"kind": "read_now", "meter": "meter-1", "kinds": ["registers"]},
 }
 #: Operations of persons only, closed to API keys.
 PERSONS = {"list_keys", "create_key", "revoke_key"}
 KEYS = {"meters": "meter-1", "gateways": "gw-1", "modules": "mod-1", "customers": "c-1", "points": "p-1",
-        "lots": "lot-1", "models": "m300"}  # fmt: skip
+        "lots": "lot-1", "models": "m300", "ccee": "meter-1"}  # fmt: skip
 
 
 async def operations(client: Client, side: Side) -> list[tuple[str, str, str, bool]]:
@@ -40,7 +43,8 @@ async def operations(client: Client, side: Side) -> list[tuple[str, str, str, bo
 
 def _operations(document: dict[str, Any], side: Side) -> Iterator[tuple[str, str, str, bool]]:
     ids = {"group_id": side.ids["group"], "installation_id": side.ids["installation"], "key_id": side.ids["key"],
-           "command_id": side.ids["command"], "module": "mod-1"}  # fmt: skip
+           "command_id": side.ids["command"], "module": "mod-1", "connection_id": side.ids["connection"],
+           "alarm_id": side.ids["alarm"], "subscription_id": side.ids["subscription"]}  # fmt: skip
     for path, item in document["paths"].items():
         for method, operation in item.items():
             filled = path
@@ -92,7 +96,8 @@ async def test_another_tenant_sees_nothing(client: Client, ours: Side, theirs: S
 _OWN_BY_NOW = {"get_meter", "patch_meter", "get_gateway", "patch_gateway", "create_command", "list_channels",
                "list_registers", "get_instantaneous", "list_events", "get_availability", "get_consumption",
                "get_demand", "get_profile", "get_health", "list_gateway_modules", "get_module_health", "get_module",
-               "get_customer", "get_point", "get_lot", "get_model", "get_configuration"}  # fmt: skip
+               "get_customer", "get_point", "get_lot", "get_model", "get_configuration", "get_ccee_meter",
+               "patch_ccee_meter", "list_meter_days"}  # fmt: skip
 
 
 async def test_foreign_objects_before_anything_is_made(client: Client, ours: Side, theirs: Side) -> None:
