@@ -67,8 +67,9 @@ def judged(record: ForwardConnection, failures: int) -> tuple[int, list[MeterEve
     """CCEE's failures in a row after ``record``, and the events it is worth (I11: at once at the second)."""
     if record.mode == SELF_TEST or record.close_reason == CloseReason.PREEMPTED or record.verdict in NEUTRAL:
         return failures, []
-    if record.verdict in GOOD:
-        return 0, []
+    also = [code for code, _ in record.facts.get("also", ())]
+    if record.verdict in GOOD or (record.verdict == Verdict.BROKEN and Verdict.GOOD in also):
+        return 0, []  # damaged frames that were asked for again cost the CCEE nothing; central counts the same way
     failures += 1
     at = record.ended_ms // 1000
     detail = {"verdict": record.verdict, "reason": record.reason, "source": record.source, "failures": failures}

@@ -41,11 +41,12 @@ def test_the_second_failure_in_a_row_is_told_at_once() -> None:
     for record in (
         ended("I14"), ended("I03"), ended("I03", "self_test"), ended("I00"), ended("I13", reason="preempted"),
         ended("I08"), ended("I13"), ended("I14"), ended("I04"),
+        msgspec.structs.replace(ended("I04"), facts={"also": [["I14", "all came in the end"]]}), ended("I04"),
     ):  # fmt: skip
         failures, events = judged(record, failures)
         kinds.append([event.kind for event in events])
     one, two = ["ccee_failure"], ["ccee_failure", "ccee_repeated_failure"]
-    assert kinds == [[], one, [], [], [], two, two, [], one]
+    assert kinds == [[], one, [], [], [], two, two, [], one, [], one]
     assert failures == 1
 
 
