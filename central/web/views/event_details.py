@@ -16,6 +16,7 @@ _QUIET: Final[Mapping[str, frozenset[str]]] = {
     "profile_lost": frozenset({"first_seq", "last_seq", "stream_kept"}),
     "spool_damaged": frozenset({"first_seq", "last_seq", "stream_kept"}),
     "clock_set": frozenset({"code", "name"}),
+    "field_reading": frozenset({"tool"}),
 }
 _WORDS: Final = {
     "expected": N_("Expected serial"),
@@ -40,6 +41,10 @@ _WORDS: Final = {
     "level": N_("Level"),
     "dropped": N_("Dropped rows"),
     "seconds": N_("Difference"),
+    "who": N_("Who"),
+    "why": N_("Why"),
+    "place": N_("Where"),
+    "kinds": N_("What was read"),
 }
 _LEVELS: Final = {
     "free": N_("room again"), "pressure": N_("nearly full"), "full": N_("full"),
