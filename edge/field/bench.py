@@ -1,0 +1,118 @@
+"""A place made ready: its line open and ours, the guardian listening, a driver that knows which meter answers."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from edge import control
+from edge.drivers import open_driver
+from edge.drivers.contract import Driver, Identity
+from edge.errors import BusyError, ConfigError, EdgeError
+from edge.field.folder import Folder
+from edge.field.place import Options, Place, settings_for, with_baud
+from edge.field.tap import Tap, TappedClaim, TraceFile
+from edge.guardian import CloseReason, Expected, Finding, Inspector, Side
+from edge.lines.contract import LineClass
+from edge.lines.factory import build_line
+from edge.spool import Spool
+
+#: No conversation of one command lasts longer, s; a silent meter ends far sooner by the driver's own limits.
+TIMEOUT: Final = 1800.0
+
+
+@dataclass
+class Wire:
+    """An open line. ``error``: what ended the conversation, for the verdict."""
+
+    claim: TappedClaim
+    tap: Tap
+    began: float
+    error: Exception | None = None
+
+    def verdict(self) -> Finding:
+        """What the guardian says of the conversation up to now; ask once, at its end."""
+        reason = CloseReason.METER if self.error is not None and self.tap.octets[Side.METER] else CloseReason.CLIENT
+        return self.tap.inspector.finish(time.time(), reason)
+
+
+@dataclass
+class Bench:
+    """A meter that has said who it is. ``name``: its id on the wire to the aggregator."""
+
+    wire: Wire
+    driver: Driver
+    identity: Identity
+
+    @property
+    def name(self) -> str:
+        return self.driver.meter
+
+
+@asynccontextmanager
+async def wire(place: Place, folder: Folder, what: str, expected: Expected | None = None) -> AsyncIterator[Wire]:
+    """Open the line of a place, alone; everything that passes is traced. Raises the errors of ``edge.errors``."""
+    guard = control.no_gateway(Path(place.config.spool.path)) if place.config is not None else nullcontext()
+    line = build_line(place.line)
+    trace = TraceFile(folder.new_trace(what))
+    try:
+        with guard:
+            async with asyncio.timeout(TIMEOUT), line.claim(LineClass.COMMAND, "field") as claim:
+                tap = Tap(claim.transport, Inspector(expected or Expected(), time.time()), trace)
+                open_wire = Wire(TappedClaim(tap, claim), tap, time.time())
+                try:
+                    yield open_wire
+                except Exception as error:
+                    open_wire.error = error
+                    raise
+    except TimeoutError:
+        raise BusyError(f"{place.text}: no end after {TIMEOUT:.0f} s; the line was given back") from None
+    finally:
+        trace.close()
+        await line.close()
+
+
+def ready(place: Place, folder: Folder, options: Options) -> Place:
+    """The place at the speed the person says, else at the one an earlier visit learnt. Serials are never assumed."""
+    baud = options.baud or int(folder.learnt(place.text).get("baud", 0))
+    return with_baud(place, baud) if baud else place
+
+
+async def settle(open_wire: Wire, place: Place, options: Options, spool: Spool | None) -> Bench:
+    """Ask who is there and make the driver of that meter, with what the spool remembers of it."""
+    settings = settings_for(place, options)
+    if place.meter is not None:
+        name = place.meter.id
+        driver = open_driver(place.meter.protocol, name, settings)
+        await _restore(driver, spool)
+        return Bench(open_wire, driver, await driver.identify(open_wire.claim))
+    first = open_driver("abnt", options.name or options.serial or "field", settings)
+    identity = await first.identify(open_wire.claim)
+    known = {"serial": identity.serial, "variant": identity.detail["variant"]}
+    driver = open_driver("abnt", options.name or identity.serial, settings | known)
+    await _restore(driver, spool)
+    _carry(first, driver)
+    return Bench(open_wire, driver, identity)
+
+
+async def _restore(driver: Driver, spool: Spool | None) -> None:
+    stored = None if spool is None else await spool.state.get(driver.meter)
+    if stored is not None:
+        try:
+            driver.restore(stored)
+        except ConfigError:  # of another version: it begins afresh
+            return
+
+
+def _carry(first: Driver, driver: Driver) -> None:
+    """What was learnt of the line while asking who is there."""
+    learnt: dict[str, Any] = first.state()
+    driver.restore(driver.state() | {key: learnt[key] for key in ("variant", "blind", "complemented") if key in learnt})
+
+
+def words(error: Exception) -> str:
+    """An error for people; a mistake of our own says so."""
+    return str(error) if isinstance(error, EdgeError) else f"our own mistake, {type(error).__name__}: {error}"
