@@ -4,14 +4,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from edge import control
 from edge.drivers import open_driver
 from edge.drivers.contract import Driver, Identity
-from edge.errors import BusyError, ConfigError, EdgeError
+from edge.errors import BusyError, ConfigError, EdgeError, SilenceError
 from edge.field.folder import Folder
 from edge.field.place import Options, Place, settings_for, with_baud
 from edge.field.tap import Tap, TappedClaim, TraceFile
@@ -30,13 +30,18 @@ class Wire:
 
     claim: TappedClaim
     tap: Tap
-    began: float
-    error: Exception | None = None
+    error: EdgeError | None = None
 
     def verdict(self) -> Finding:
-        """What the guardian says of the conversation up to now; ask once, at its end."""
+        """What the guardian says of the conversation up to now; ask once, at its end.
+
+        Where the driver gave up for silence it waited long enough: the guardian need not allow for a late answer.
+        """
+        inspector = self.tap.inspector
+        if isinstance(self.error, SilenceError):
+            inspector.expected = replace(inspector.expected, patience=0.0)
         reason = CloseReason.METER if self.error is not None and self.tap.octets[Side.METER] else CloseReason.CLIENT
-        return self.tap.inspector.finish(time.time(), reason)
+        return inspector.finish(time.time(), reason)
 
 
 @dataclass
@@ -62,12 +67,7 @@ async def wire(place: Place, folder: Folder, what: str, expected: Expected | Non
         with guard:
             async with asyncio.timeout(TIMEOUT), line.claim(LineClass.COMMAND, "field") as claim:
                 tap = Tap(claim.transport, Inspector(expected or Expected(), time.time()), trace)
-                open_wire = Wire(TappedClaim(tap, claim), tap, time.time())
-                try:
-                    yield open_wire
-                except Exception as error:
-                    open_wire.error = error
-                    raise
+                yield Wire(TappedClaim(tap, claim), tap)
     except TimeoutError:
         raise BusyError(f"{place.text}: no end after {TIMEOUT:.0f} s; the line was given back") from None
     finally:

@@ -24,6 +24,10 @@ from edge.lines.contract import Transport
 OTHER_BAUDS: Final = (19200, 38400, 4800, 2400, 1200, 115200)
 #: ENQ comes every half second at the latest (§5.1).
 LISTEN: Final = 1.5
+#: Other protocols answer within so long.
+PROBE_SECONDS: Final = 2.0
+#: An answer is over after so long without an octet.
+QUIET: Final = 0.4
 #: Variants in the order in which they are asked; the addressed one needs a serial.
 VARIANTS: Final = (Variant.PLAIN, Variant.HEADED, Variant.ADDRESSED, Variant.DIRECTIONAL)
 
@@ -131,27 +135,33 @@ async def _others(place: Place, folder: Folder, found: Found, note: Callable[[st
     for probe in probes_for(place.line):
         try:
             async with wire(replace(place, line=probe.on(place.line)), folder, "identify") as line:
-                transport, inspector = line.claim.transport, line.tap.inspector
+                transport = line.claim.transport
                 transport.purge()
                 await transport.write(probe.octets)
-                end, octets = time.monotonic() + probe.seconds, 0
-                while (left := end - time.monotonic()) > 0:
-                    octets += len(await transport.read(4096, left))
-                    if octets and inspector.live()["protocol"] == probe.protocol:
-                        break
-                said = inspector.live()
+                octets = await _answer(transport, PROBE_SECONDS)
+                said = line.verdict()
                 if probe.goodbye and octets:
                     await transport.write(probe.goodbye)
                     await asyncio.sleep(0.1)
         except LinkError as error:
             note(probe.label, str(error))
             continue
-        if octets and said["protocol"] == probe.protocol:
+        # our own question alone makes the guardian sure of the protocol: only an answer tells who is there
+        if said.protocol == probe.protocol and any(exchange.answered for exchange in said.exchanges):
             note(probe.label, "answered")
-            found.protocol, found.serial = probe.protocol, str(said.get("serial", ""))
+            found.protocol, found.serial = probe.protocol, said.serial
             found.baud = probe.serial[0] if probe.serial and place.is_serial else 0
             return
         note(probe.label, f"{octets} octets that are not {name_of(probe.protocol)}" if octets else "silence")
+
+
+async def _answer(transport: Transport, seconds: float) -> int:
+    """Wait for an answer and its end; returns its octets."""
+    octets, left = 0, seconds
+    while left > 0 and octets < 4096 and (piece := await transport.read(4096, left)):
+        octets += len(piece)
+        left = QUIET
+    return octets
 
 
 def _conclude(found: Found, folder: Folder, place: Place) -> None:

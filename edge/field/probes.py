@@ -22,7 +22,6 @@ class Probe:
     octets: bytes
     serial: tuple[int, Literal[7, 8], Literal["none", "even"]] | None = None
     goodbye: bytes = b""
-    seconds: float = 2.0
 
     def on(self, line: Line) -> Line:
         """The line set as the protocol wants it."""

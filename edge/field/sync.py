@@ -41,13 +41,13 @@ def central(url: str, key: str, ca_file: str | None = None) -> Central:
     """
     parts = urllib.parse.urlsplit(url)
     tenant = parts.path.strip("/")
+    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or not tenant:
+        raise ConfigError(f"{url!r} is no broker with a tenant: write it as mqtts://broker.example.net/tenant")
     try:
         port = parts.port or (8883 if parts.scheme == "mqtts" else 1883)
         check_id(tenant, "tenant")
     except ValueError as error:
         raise ConfigError(f"{url!r}: {error}; write it as mqtts://broker.example.net/tenant") from error
-    if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname:
-        raise ConfigError(f"{url!r} is no broker: write it as mqtts://broker.example.net/tenant")
     if parts.password is not None:
         raise ConfigError("a password does not belong into the address, where others see it: use --key-file")
     settings = UplinkSettings(
