@@ -80,6 +80,7 @@ async def read(
     async with folder.spool() as spool, wire(ready(place, folder, options), folder, "read") as line:
         bench = await settle(line, place, options, spool)
         brought = Brought(place.text, bench.name, bench.identity.serial, stamp)
+        brought.drift = (await bench.driver.read_clock(line.claim)).drift
         for kind in [kind for kind in KINDS if kind in kinds]:
             try:
                 readout = await _ask(bench, kind, window, progress)
@@ -89,8 +90,6 @@ async def read(
                     break
                 continue
             await _keep(spool, bench, kind, readout, brought)
-        if brought.done:
-            brought.drift = (await bench.driver.read_clock(line.claim)).drift
     return brought
 
 

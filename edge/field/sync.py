@@ -20,6 +20,8 @@ from shared.wire import Command, GatewayConfig, GatewayState
 
 #: Without any progress for so long the tool gives up; rows stay and go at the next try.
 PATIENCE: Final = 60.0
+#: The same while the broker is not even reached.
+UNREACHED: Final = 15.0
 POLL: Final = 0.1
 
 #: (rows confirmed, rows in all)
@@ -115,7 +117,8 @@ async def _confirmed(spool: Spool, uplink: Uplink, task: "asyncio.Task[None]", t
         if spool.cursor != seen:
             seen, since = spool.cursor, time.monotonic()
         tell(spool.cursor, spool.last_seq)
-        waited = time.monotonic() - since > patience
+        allowed = patience if uplink.link.state == LinkState.CONNECTED else min(patience, UNREACHED)
+        waited = time.monotonic() - since > allowed
         if waited or uplink.link.state == LinkState.REFUSED:
             left = spool.last_seq - spool.cursor
             raise LinkError(f"{left} readings stay on this laptop: {_why(uplink)}")
