@@ -112,6 +112,6 @@ def _say(benchmark: BenchmarkFixture, name: str, talk: Talk) -> None:
     if benchmark.stats is None:
         return
     octets = sum(len(data) for _, _, data in talk)
-    exchanges = sum(side is M for _, side, _ in talk)
+    pieces = sum(side is M for _, side, _ in talk)
     median = benchmark.stats.stats.median
-    print(f"\n{name:28} {octets / median / 1e6:8.2f} M octets/s, {median / exchanges * 1e6:7.2f} us for each answer")
+    print(f"\n{name:28} {octets / median / 1e6:8.2f} M octets/s, {median / pieces * 1e6:7.2f} us a piece of the meter")

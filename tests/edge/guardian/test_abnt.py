@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+import edge.guardian
 from edge.drivers.abnt import commands
 from edge.drivers.abnt.frames import Answer, Command, Signal, Variant
 from edge.drivers.abnt.session import Link, Session
@@ -239,6 +240,12 @@ async def test_our_driver_through_a_recording_proxy() -> None:
     assert finding.verdict is Verdict.GOOD, finding
     assert [(e.code, e.result) for e in finding.exchanges] == [(code, Result.OK) for code in ("21", "80", "26")]
     assert finding.range_delivered == finding.range_end == meter.memory()[1]
+
+
+def test_the_door_is_small() -> None:
+    assert sorted(edge.guardian.__all__) == [
+        "CloseReason", "Exchange", "Expected", "Finding", "Inspector", "Kind", "Result", "Side", "Verdict",
+    ]  # fmt: skip
 
 
 def test_live_view_follows() -> None:

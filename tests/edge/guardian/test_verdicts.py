@@ -130,6 +130,15 @@ def test_i04_damaged_answers() -> None:
     assert read("21", (FaultKind.NOISE, 5, 99)).exchanges[0].result is Result.BROKEN
 
 
+def test_i04_when_a_request_fails_by_it_whatever_its_share() -> None:
+    talk = AbntTalk(Bench(step=300), _armed(FaultKind.NOISE, 5, 0))
+    talk.read("51 52")
+    talk.session.faults.arm(FaultKind.NOISE, 5, 1)
+    ask = Command(0x23, "123456").to_bytes()
+    talk.say(ask)
+    assert talk.finding(after=1).verdict is Verdict.BROKEN
+
+
 def test_i04_below_two_percent_is_none() -> None:
     bench = Bench(step=300)  # 183 blocks
     finding = read("51 52", (FaultKind.NOISE, 5, 3), bench=bench)
