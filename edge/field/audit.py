@@ -12,7 +12,7 @@ from typing import Any, Final
 from edge.drivers import open_driver
 from edge.drivers.abnt.frames import Signal, Variant
 from edge.drivers.contract import Driver, Identity
-from edge.errors import EdgeError, LinkError
+from edge.errors import ConfigError, EdgeError, LinkError
 from edge.field.bench import Wire, wire
 from edge.field.folder import Folder
 from edge.field.identify import listen
@@ -89,7 +89,7 @@ STEPS: Final = ("connect", "line", "identification", "serial", "clock", "memory"
 async def audit(
     place: Place, folder: Folder, options: Options, tell: Callable[[Step], None], progress: OnProgress | None = None
 ) -> Audit:
-    """Test the channel; never raises for what is wrong with it."""
+    """Test the channel; what is wrong with it is in the answer. :class:`ConfigError` where it cannot be tried."""
     test = _Test(Audit(place.text), place, folder, options, tell, progress)
     began = time.monotonic()
     await test.run()
@@ -149,6 +149,8 @@ class _Test:
                     finding = line.verdict()
                     raise
                 finding = line.verdict()
+        except ConfigError:
+            raise
         except EdgeError as error:
             failure = error
         if line is None or finding is None:

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -60,11 +60,10 @@ class Bench:
 @asynccontextmanager
 async def wire(place: Place, folder: Folder, what: str, expected: Expected | None = None) -> AsyncIterator[Wire]:
     """Open the line of a place, alone; everything that passes is traced. Raises the errors of ``edge.errors``."""
-    guard = control.no_gateway(Path(place.config.spool.path)) if place.config is not None else nullcontext()
     line = build_line(place.line)
     trace = TraceFile(folder.new_trace(what))
     try:
-        with guard:
+        with _alone(place):
             async with asyncio.timeout(TIMEOUT), line.claim(LineClass.COMMAND, "field") as claim:
                 tap = Tap(claim.transport, Inspector(expected or Expected(), time.time()), trace)
                 yield Wire(TappedClaim(tap, claim), tap)
@@ -73,6 +72,21 @@ async def wire(place: Place, folder: Folder, what: str, expected: Expected | Non
     finally:
         trace.close()
         await line.close()
+
+
+@contextmanager
+def _alone(place: Place) -> Iterator[None]:
+    """Keep the gateway of a configuration from its lines until the block ends; one that runs is not disturbed."""
+    with ExitStack() as stack:
+        if place.config is not None:
+            try:
+                stack.enter_context(control.no_gateway(Path(place.config.spool.path)))
+            except ConfigError as error:
+                raise ConfigError(
+                    f"the gateway of {place.text} runs and owns its lines: read through it, test its forwarded port as "
+                    "HOST:PORT, or stop it first"
+                ) from error
+        yield
 
 
 def ready(place: Place, folder: Folder, options: Options) -> Place:

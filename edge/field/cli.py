@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
-from zoneinfo import ZoneInfo
 
 import click
 import msgspec
@@ -22,6 +21,7 @@ from rich.progress import Progress
 
 from edge.cli import said
 from edge.drivers.abnt.frames import Variant
+from edge.drivers.abnt.settings import AbntSettings
 from edge.errors import ConfigError
 from edge.field.folder import VARIABLE, Folder, default_folder
 from edge.field.place import DEFAULT_ZONE, Options, parse
@@ -34,7 +34,7 @@ R = TypeVar("R")
 PLACE = click.argument("place")
 JSON = click.option("--json", "as_json", is_flag=True, help="For scripts: JSON on standard output (docs/field.md).")
 WHY = click.option("--why", required=True, envvar="METERGATE_FIELD_WHY", help="Why you read; travels with the reading.")
-STAMPS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%SZ")
+STAMPS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S")
 
 
 @dataclass
@@ -237,6 +237,7 @@ def check_command(
     as_json: bool, **given: Any,
 ) -> None:  # fmt: skip
     """Hold the meter at PLACE against what is expected: serial, constants, ratios, posts, interval, clock."""
+    from edge.export import opened
     from edge.field import expected, show
     from edge.field.checking import check
 
@@ -247,12 +248,15 @@ def check_command(
     if expect is not None:
         wanted = expected.from_file(expect)
     elif central is not None:
+        if not (options.name or options.serial):
+            raise ConfigError("--central needs --meter: which meter is asked about")
         wanted = expected.from_central(central, _key(key_file), options.name or options.serial)
     folder = context.folder
     points, found = _run(check(parse(place, options.baud), folder, options, wanted))
     folder.journal("check", who=context.who, place=place, wrong=[p.what for p in points if p.ok is False])
     if save is not None:
-        save.write_text(expected.to_toml(found), "utf-8")
+        with opened(save) as file:
+            file.write(expected.to_toml(found).encode())
     if as_json:
         _print({"place": place, "ok": all(p.ok is not False for p in points), "points": msgspec.to_builtins(points)})
     else:
@@ -363,7 +367,7 @@ def _read(
 def _window(start: datetime | None, end: datetime | None, zone: str) -> tuple[int, int] | None:
     if start is None and end is None:
         return None
-    place = ZoneInfo(zone)
+    place = AbntSettings(zone=zone).zone_info()
     now = datetime.now(UTC)
     last = now if end is None else end.replace(tzinfo=place)
     if start is None:

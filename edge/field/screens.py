@@ -229,6 +229,8 @@ class MeterScreen(FieldScreen):
         async def doing() -> None:
             wanted = Expectation(serial=self.options.serial)
             points, _ = await check(self.place, self.folder, self.options, wanted)
+            wrong = [point.what for point in points if point.ok is False]
+            self.folder.journal("check", who=self.who, place=self.place.text, wrong=wrong)
             for point in points:
                 self.say(f"{show.MARKS[point.ok]} {point.what}: {escape(point.found)}  {escape(point.advice)}")
 

@@ -125,7 +125,11 @@ def test_trouble_ends_in_words_and_a_code(folder: Folder, meter: str, tmp_path: 
     assert "holds no interval" in field(folder, "profile", meter, *old, code=1).stderr
     assert not (tmp_path / "p.csv").exists()
     assert "give one" in field(folder, "check", meter, "--expect", "a", "--central", "b", code=2).stderr
-    assert "--key-file" in field(folder, "check", meter, "--central", "http://x", code=2).stderr
+    asked = ("check", meter, "--central", "http://x", "--meter", "m")
+    assert "--key-file" in field(folder, *asked, code=2).stderr
+    assert "--central needs --meter" in field(folder, "check", meter, "--central", "http://x", code=2).stderr
+    nowhere_on_earth = ("--why", "x", "--zone", "X", "--from", "2026-01-01")
+    assert "zone database" in field(folder, "read", meter, *nowhere_on_earth, code=2).stderr
     assert "no broker" in field(folder, "sync", "--broker", "x", code=2).stderr
     assert told(Folder(tmp_path / "new"), "sync", "--broker", "mqtt://127.0.0.1:1/acme")["sent"] == 0
 

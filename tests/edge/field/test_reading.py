@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.errors import LinkError, WrongMeterError
+from edge.errors import ConfigError, LinkError, WrongMeterError
 from edge.export import named
+from edge.field.audit import audit
 from edge.field.folder import Folder
 from edge.field.place import Options, parse
 from edge.field.reading import Stamp, read, revived
@@ -121,8 +122,10 @@ async def test_through_a_gateway_that_runs_and_one_that_does_not(
             (event,) = kept(folder)  # readings are the gateway's to deliver: nothing twice
             assert isinstance(event, MeterEvent)
             assert event.detail["kinds"] == "registers, instantaneous"
-            with pytest.raises(Exception, match="not a range"):
+            with pytest.raises(ConfigError, match="not a range"):
                 await read(parse(place), folder, Options(), ("profile",), STAMP, (0, 900))
+            with pytest.raises(ConfigError, match="runs and owns its lines"):
+                await audit(parse(place), folder, Options(), lambda step: None)
             gateway.stop()
         brought = await read(parse(place), folder, Options(), ("registers",), STAMP)
         assert (brought.through, brought.done) == ("line", ["registers"])

@@ -66,7 +66,7 @@ async def test_from_place_to_bundle(folder: Folder, monkeypatch: pytest.MonkeyPa
     kinds = [item.kind for item in items if isinstance(item, MeterEvent)]
     assert kinds.count("field_reading") == 3
     assert list(folder.path.glob(f"profile-{SERIAL}-*.csv"))
-    assert [entry["what"] for entry in folder.entries()] == ["identify", "read", "read", "read", "audit"]
+    assert [entry["what"] for entry in folder.entries()] == ["identify", "read", "read", "read", "check", "audit"]
 
 
 async def test_a_dead_place_is_said_and_the_screen_stays(folder: Folder, unused_port: int) -> None:
