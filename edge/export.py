@@ -83,17 +83,17 @@ def csv_rows(row: StoredItem) -> Iterator[tuple[object, ...]]:
     if isinstance(item, RegisterReading):
         for register in item.values:
             at = iso(item.at if register.at is None else register.at)
-            number = _scaled(register.value, register.num, register.den)
-            yield (*head, at, register.quantity, number, _unit(register.quantity), "", f"period {item.period}")
+            number = scaled(register.value, register.num, register.den)
+            yield (*head, at, register.quantity, number, unit_of(register.quantity), "", f"period {item.period}")
     elif isinstance(item, ProfileBlock):
         values, flags, step = unpack(item.data)
         for index, (count, flag) in enumerate(zip(values, flags, strict=True)):
-            number = "" if flag & 1 else _scaled(count, item.num, item.den)
+            number = "" if flag & 1 else scaled(count, item.num, item.den)
             at = iso(item.start + index * step)
-            yield (*head, at, item.channel, number, _unit(item.channel), flag, f"{step} s from then")
+            yield (*head, at, item.channel, number, unit_of(item.channel), flag, f"{step} s from then")
     elif isinstance(item, InstantSnapshot):
         for code, value in zip(item.quantities, floats(item.values), strict=False):
-            yield (*head, iso(item.at), code, "" if value != value else f"{value:.7g}", _unit(code), "", "")
+            yield (*head, iso(item.at), code, "" if value != value else f"{value:.7g}", unit_of(code), "", "")
     elif isinstance(item, MeterEvent):
         detail = msgspec.json.encode(item.detail).decode()
         until = f" until {iso(item.until)}" if item.until is not None else ""
@@ -141,7 +141,7 @@ def named(value: Any) -> Any:
     return value.hex() if isinstance(value, bytes) else value
 
 
-def _scaled(count: int, num: int, den: int) -> str:
+def scaled(count: int, num: int, den: int) -> str:
     """``count * num / den`` in decimal: exact where it ends, else 12 significant digits."""
     from decimal import Context, Inexact
 
@@ -150,7 +150,7 @@ def _scaled(count: int, num: int, den: int) -> str:
     return f"{+number if not context.flags[Inexact] else Context(prec=12).plus(number):f}"
 
 
-def _unit(code: str) -> str:
+def unit_of(code: str) -> str:
     try:
         return Quantity.parse(code).unit
     except QuantityError:

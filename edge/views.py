@@ -17,7 +17,7 @@ from edge import control
 from edge.config import Config, Meter
 from edge.config.model import Spool as SpoolConfig
 from edge.errors import ConfigError, EdgeError, LinkError
-from edge.export import floats, named
+from edge.export import floats, named, unit_of
 from shared.intervals import iso
 from shared.quantities import POST_LABELS, PROCESS_LABELS, Quantity, QuantityError
 from shared.wire import InstantSnapshot, MeterEvent, ProfileBlock, RegisterReading
@@ -192,7 +192,7 @@ def show_items(answer: dict[str, Any]) -> None:
             _show_instant(console, item)
         elif kind == ProfileBlock.__name__:
             console.print(
-                f"profile {item['channel']} {_label(item['channel'])}: {item['count']} intervals of {item['step']} s "
+                f"profile {item['channel']} {label_of(item['channel'])}: {item['count']} intervals of {item['step']} s "
                 f"from {iso(item['start'])}"
             )
         elif kind == MeterEvent.__name__:
@@ -209,31 +209,25 @@ def _show_registers(console: Console, item: dict[str, Any]) -> None:
         number = value["value"] * value["num"] / value["den"]
         code = value["quantity"]
         at = iso(value["at"]) if value["at"] is not None else ""
-        table.add_row(code, _label(code), f"{number:,.3f}", _quantity_unit(code), at)
+        table.add_row(code, label_of(code), f"{number:,.3f}", unit_of(code), at)
     console.print(table)
 
 
 def _show_instant(console: Console, item: dict[str, Any]) -> None:
     table = Table("OBIS", "quantity", "value", "unit", title=f"{item['meter']}, {iso(item['at'])}")
     for code, number in zip(item["quantities"], floats(bytes.fromhex(item["values"])), strict=False):
-        table.add_row(code, _label(code), "-" if number != number else f"{number:.3f}", _quantity_unit(code))
+        table.add_row(code, label_of(code), "-" if number != number else f"{number:.3f}", unit_of(code))
     console.print(table)
 
 
-def _label(code: str) -> str:
+def label_of(code: str) -> str:
+    """A quantity in words; the code itself where it has none."""
     try:
         quantity = Quantity.parse(code)
     except QuantityError:
         return code
     post = "" if quantity.e == 0 else f", {POST_LABELS.get(quantity.e, quantity.e)}"
     return f"{quantity.label}, {PROCESS_LABELS.get(quantity.d, quantity.d)}{post}"
-
-
-def _quantity_unit(code: str) -> str:
-    try:
-        return Quantity.parse(code).unit
-    except QuantityError:
-        return ""
 
 
 def _coloured(state: str) -> str:

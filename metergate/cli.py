@@ -22,6 +22,12 @@ PARTS: Final[dict[str, Part]] = {
     "edge": Part(
         "edge.cli:cli", "The gateway: run, check, status, read, export, simulate.", "edge", ("aiomqtt", "serialx")
     ),
+    "field": Part(
+        "edge.field.cli:cli",
+        "Beside a meter with a laptop: find, read, check, test the audit channel.",
+        "edge,field",
+        ("aiomqtt", "serialx"),
+    ),
     "central": Part(
         "central.cli:cli",
         "The aggregator: serve, ingest, migrate, administrators.",

@@ -253,6 +253,7 @@ EVENT_KINDS: Final = (
     "outage", "clock_set", "clock_drift", "demand_reset", "battery", "occurrence", "change", "wrong_serial",
     "unreconciled", "reconciled", "meter_unreachable", "meter_back", "profile_lost", "spool_pressure", "spool_damaged",
     "clock_jump", "ccee_failure", "ccee_repeated_failure", "ccee_unknown_source", "forward_trouble",
+    "field_reading",
 )  # fmt: skip
 
 # -- up: batches -----------------------------------------------------------------------------------------------------

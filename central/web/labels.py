@@ -119,6 +119,7 @@ EVENTS: Final = {
     "ccee_repeated_failure": (N_("CCEE reading failed twice in a row"), "alert-triangle", "red"),
     "ccee_unknown_source": (N_("Unknown address at the CCEE port"), "alert-circle", "orange"),
     "forward_trouble": (N_("CCEE port in trouble"), "plug-connected-x", "red"),
+    "field_reading": (N_("Read on the spot"), "map-pin", "azure"),
 }
 FLAGS: Final = {
     Quality.MISSING: N_("Missing"),

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from edge.config.check import LINE_KINDS, LISTS, TABLES, Problem, relations, rename_keys, unknown, unknown_keys
-from edge.config.model import Config, Meter, SerialLine
+from edge.config.model import Config, Line, Meter, TcpLine
 from edge.errors import ConfigError
 
 _ID: Final = "1 to 48 letters, digits, _ . - and a letter or digit first"
@@ -116,11 +116,17 @@ def driver_settings(config: Config, meter: Meter) -> dict[str, Any]:
     from edge.drivers import settings_type
 
     line = next((line for line in config.lines if line.name == meter.line), None)
-    port = "usb" if isinstance(line, SerialLine) and re.search("USB|ACM|usb|pts", line.address) else "serial"
-    known = {"zone": config.zone, "link": port if isinstance(line, SerialLine) else "tcp"}
+    known = {"zone": config.zone, "link": "tcp" if line is None else link_of(line)}
     fields = settings_type(meter.protocol).__struct_fields__
     given = {**known, **meter.settings, "serial": meter.serial}
     return {key: value for key, value in given.items() if key in fields or key in meter.settings}
+
+
+def link_of(line: Line) -> str:
+    """The kind of link a driver paces itself by: ``tcp``, or ``usb`` or ``serial`` by the name of the port."""
+    if isinstance(line, TcpLine):
+        return "tcp"
+    return "usb" if re.search("USB|ACM|usb|pts", line.address) else "serial"
 
 
 def _explain(error: msgspec.ValidationError) -> Problem:

@@ -18,6 +18,7 @@ from edge.cli import cli as edge_cli
 from edge.config import load, model
 from edge.config.check import LINE_KINDS
 from edge.drivers.abnt.settings import AbntSettings, PartialRequest
+from edge.field.cli import cli as field_cli
 from metergate.cli import PARTS, main
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,7 @@ DOCUMENTS = [
     *sorted((ROOT / "docs").glob("*.md")),
     ROOT / "benchmarks/README.md",
 ]
-GATEWAY, CENTRAL, API = (ROOT / "docs" / name for name in ("gateway.md", "central.md", "api.md"))
+GATEWAY, CENTRAL, API, FIELD = (ROOT / "docs" / name for name in ("gateway.md", "central.md", "api.md", "field.md"))
 EXAMPLE = ROOT / "edge/example.toml"
 #: Options that ``--help`` explains well enough; the documents show those of daily use.
 HELPED = {"--help", "--version"}
@@ -64,8 +65,12 @@ def typed(path: Path) -> Iterator[list[str]]:
 
 @pytest.mark.parametrize(
     ("document", "name", "group"),
-    [(GATEWAY, "metergate edge", edge_cli), (CENTRAL, "metergate central", central_cli)],
-    ids=["edge", "central"],
+    [
+        (GATEWAY, "metergate edge", edge_cli),
+        (CENTRAL, "metergate central", central_cli),
+        (FIELD, "metergate field", field_cli),
+    ],
+    ids=["edge", "central", "field"],
 )
 def test_commands_and_options_are_described(document: Path, name: str, group: click.Command) -> None:
     text = document.read_text()

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from central.web.i18n import current, gettext
+from shared.phasors import diagram, signed
 
 RADIUS: Final = 112.0
 _CURRENT_SHARE: Final = 0.72  # currents are drawn shorter, so that both stay readable
 _LABEL_GAP: Final = 12.0
-_PHASES: Final = (("a", 32, 31, 141, 151, 0.0), ("b", 52, 51, 142, 152, -120.0), ("c", 72, 71, 143, 153, 120.0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,44 +45,25 @@ class Phasors:
 
 
 def phasors(value: Callable[[int], float | None]) -> Phasors | None:
-    """Draw what ``value(C)`` gives of voltages, currents and angles; None without any voltage.
-
-    Angles grow counter-clockwise from the right. A voltage without an angle stands 120° from the others; a current
-    stands its shift behind its voltage (positive: lagging) and is not drawn without one.
-    """
-    volts = [(phase, value(u), value(angle), usual) for phase, u, _, angle, _, usual in _PHASES]
-    top_volt = max((u for _, u, _, _ in volts if u), default=0.0)
-    if top_volt <= 0:
+    """Draw what ``value(C)`` gives of voltages, currents and angles; None without any voltage."""
+    found = diagram(value)
+    if found is None:
         return None
-    assumed = any(u and angle is None for _, u, angle, _ in volts)
-    # some meters give angles between phases, not from phase A: then the usual places are right
-    places = {phase: usual if angle is None else _signed(angle) for phase, _, angle, usual in volts}
-    amps = [(phase, value(i), value(shift)) for phase, _, i, _, shift, _ in _PHASES]
-    top_amp = max((i for _, i, _ in amps if i), default=0.0)
     language = current()
-    arrows = [
-        _arrow(phase, "volt", f"U{phase.upper()}", u / top_volt, places[phase], language.amount(u, "V", 1))
-        for phase, u, _, _ in volts
-        if u
-    ]
-    arrows += [
-        _arrow(phase, "amp", f"I{phase.upper()}", i / top_amp * _CURRENT_SHARE, places[phase] - shift,
-               language.amount(i, "A", 2))
-        for phase, i, shift in amps
-        if i and shift is not None
-    ]  # fmt: skip
+    units = {"volt": ("U", "V", 1, 1.0), "amp": ("I", "A", 2, _CURRENT_SHARE)}
+    arrows = []
+    for each in found.phasors:
+        letter, unit, digits, share = units[each.kind]
+        name, size = letter + each.phase.upper(), language.amount(each.size, unit, digits)
+        arrows.append(_arrow(each.phase, each.kind, name, each.share * share, each.angle, size))
     legend = [
-        gettext("Solid: voltages, full length %(value)s") % {"value": language.amount(top_volt, "V", 1)},
-        gettext("Dashed: currents, largest %(value)s") % {"value": language.amount(top_amp, "A", 2)},
+        gettext("Solid: voltages, full length %(value)s") % {"value": language.amount(found.top_volt, "V", 1)},
+        gettext("Dashed: currents, largest %(value)s") % {"value": language.amount(found.top_amp, "A", 2)},
     ]
-    if assumed:
+    if found.assumed:
         legend.append(gettext("Voltage angles assumed 120° apart"))
     words = gettext("Phasor diagram") + ": " + "; ".join(arrow.title for arrow in arrows)
     return Phasors(words, (RADIUS * 0.36, RADIUS * _CURRENT_SHARE, RADIUS), _ticks(), arrows, legend)
-
-
-def _signed(angle: float) -> float:
-    return (angle + 180.0) % 360.0 - 180.0
 
 
 def _point(length: float, angle: float) -> tuple[float, float]:
@@ -97,7 +78,7 @@ def _arrow(phase: str, kind: str, name: str, share: float, angle: float, size: s
              _point(length - 9, angle - 220 / max(length, 12)))  # fmt: skip
     head = " ".join(f"{px},{py}" for px, py in ((x, y), sides[1], sides[2]))
     tx, ty = _point(length + _LABEL_GAP, angle)
-    title = f"{name} {size} ∠ {current().number(_signed(angle), 1)}°"
+    title = f"{name} {size} ∠ {current().number(signed(angle), 1)}°"
     return Arrow(phase, kind, name, sides[0][0], sides[0][1], head, tx, ty, title)
 
 

@@ -66,3 +66,8 @@ def profile_channel(code: int | None) -> str | None:
     """Return the OBIS code of a channel's profile, such as ``1.29.0``."""
     c = measurand(code)
     return None if c is None else str(Quantity(c, 29))
+
+
+def code_of(obis: str) -> int | None:
+    """Return the quantity code whose channel's profile is ``obis``; None where the standard has none."""
+    return next((code for code in range(100) if profile_channel(code) == obis), None)

@@ -105,7 +105,7 @@ class ProfileReading:
         taken: set[str] = set()
         for view, streams, _ in gathered:
             for stream in streams:
-                marks = _marks(view, stream, outages, stamps)
+                marks = marks_of(view, stream, outages, stamps)
                 made = blocks(stream, order, view.channels, self._window, marks, visit.meter, sound)
                 # a quantity that two groups record comes from the first
                 self.blocks += [block for block in made if block.channel not in taken]
@@ -298,7 +298,7 @@ def _floor(stamp: datetime, step: int) -> datetime:
     return stamp - timedelta(seconds=(stamp.hour * 3600 + stamp.minute * 60 + stamp.second) % step)
 
 
-def _marks(view: GroupView, stream: Stream, outages: Sequence[Outage], sets: Sequence[datetime]) -> Marks:
+def marks_of(view: GroupView, stream: Stream, outages: Sequence[Outage], sets: Sequence[datetime]) -> Marks:
     """Translate logs into marks; where the count does not fit the time, what is before a setting is doubtful."""
     spans = [
         (view.clock.past(outage.start), view.clock.past(outage.end) if outage.end else stream.end)
