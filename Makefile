@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .stamps
 
-.PHONY: help demo test check format wheel bench lock clean
+.PHONY: help demo test check format wheel bench bench-instructions lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -33,8 +33,13 @@ format: $(STAMPS)/build ## put the source in its form
 wheel: $(STAMPS)/build $(STAMPS)/assets ## a wheel for this machine's Python in dist/ (METERGATE_PURE=1: for any)
 	$(BIN)/python -m pip wheel --disable-pip-version-check -q --no-deps --no-build-isolation -w dist .
 
-bench: $(STAMPS)/build ## measure, side by side with peers
-	$(BIN)/python -m pytest benchmarks -q -p no:xdist --benchmark-sort=name
+bench: $(STAMPS)/build ## measure, side by side with peers; tables and plot go to benchmarks/
+	@mkdir -p build
+	$(BIN)/python -m pytest benchmarks -q -p no:xdist --benchmark-sort=name --benchmark-json=build/benchmarks.json
+	$(BIN)/python -m benchmarks.report build/benchmarks.json
+
+bench-instructions: $(STAMPS)/build ## count the kernels' instructions (valgrind) and name what grew
+	$(BIN)/python -m benchmarks.instructions --check
 
 lock: $(STAMPS)/build ## new versions into requirements/ (needs uv in the environment)
 	for part in edge central; do $(BIN)/uv pip compile -q --no-header --no-annotate --no-emit-index-url --universal \

@@ -63,7 +63,7 @@ class WebSettings(Section, frozen=True):
 
 class IngestSettings(Section, frozen=True):
     share: str = ""  # name of the shared subscription; set it when several workers run (PostgreSQL)
-    queue_bytes: Annotated[int, Meta(ge=1 << 20)] = 32 << 20  # received and not yet committed
+    queue_bytes: Annotated[int, Meta(ge=1 << 20)] = 32 << 20  # memory for what is received and not yet committed
     group_items: Positive = 2000  # rows per transaction
     group_batches: Positive = 64
     resend_seconds: Annotated[int, Meta(ge=1, le=86400)] = 60  # a command without result is sent again

@@ -114,6 +114,17 @@ def status(config: Path, as_json: bool) -> None:
 
 @cli.command()
 @CONFIG
+@JSON
+@said
+def forwards(config: Path, as_json: bool) -> None:
+    """Show a running gateway's forwards for CCEE: listeners, clients, last successes."""
+    from edge import views
+
+    _run(views.show_forwards(_load(config, quiet=as_json).config, as_json))
+
+
+@cli.command()
+@CONFIG
 @click.argument("meter")
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(KINDS), help="Repeatable; registers by default.")
 @JSON

@@ -98,6 +98,9 @@ def csv_rows(row: StoredItem) -> Iterator[tuple[object, ...]]:
         detail = msgspec.json.encode(item.detail).decode()
         until = f" until {iso(item.until)}" if item.until is not None else ""
         yield (*head, iso(item.at), "", "", "", "", f"{item.kind}{until} {detail}")
+    elif isinstance(item, ForwardConnection | ForwardCapture):
+        at = iso(item.started_ms // 1000)
+        yield (*head, at, "", "", "", "", msgspec.json.encode(named(item)).decode())
     elif item is not None:
         instant = item.started_ms // 1000 if isinstance(item, ForwardConnection | ForwardCapture) else item.at
         yield (*head, iso(instant), "", "", "", "", msgspec.json.encode(named(item)).decode())

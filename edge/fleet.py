@@ -55,11 +55,15 @@ class Fleet:
 async def build_fleet(config: Config, spool: Spool) -> Fleet:
     """Build lines and meters and give each what the spool has stored of it. Switched-off meters are left out."""
     lines = {line.name: build_line(line) for line in config.lines}
+    shared = {m.forward.target or m.line for m in config.meters if m.enabled and m.forward is not None}
     units = {}
     for meter in config.meters:
-        if meter.enabled:
+        if meter.enabled and meter.line:
             driver = open_driver(meter.protocol, meter.id, driver_settings(config, meter))
-            unit = Unit(meter, config.schedule_of(meter), driver, lines[meter.line], Health(meter.id))
+            unit = Unit(
+                meter, config.schedule_of(meter), driver, lines[meter.line], Health(meter.id),
+                zone=ZoneInfo(config.zone), shared=meter.line in shared,
+            )  # fmt: skip
             await load_unit(spool, unit)
             units[meter.id] = unit
     return Fleet(ZoneInfo(config.zone), lines, units)

@@ -20,6 +20,8 @@ from edge.config.store import ConfigStore, Marker, Phase
 from edge.errors import ConfigError, EdgeError
 from edge.export import named
 from edge.fleet import Fleet, build_fleet
+from edge.forwarder import Forwarder
+from edge.guardian import CloseReason
 from edge.lines.contract import LineClass
 from edge.logs import configure
 from edge.poller.reader import Reader
@@ -67,6 +69,7 @@ class Gateway:
         self.spool: Spool
         self.fleet: Fleet
         self.uplink: UplinkTask
+        self.forwarder: Forwarder
 
     def end(self, how: Ending) -> None:
         """Ask for the end; the first word counts."""
@@ -80,8 +83,15 @@ class Gateway:
             self.fleet = await build_fleet(config, self.spool)
             stack.push_async_callback(self.fleet.close)
             reader = Reader(self.spool, self._publish)
+            self.forwarder = Forwarder(config, self.fleet, self.spool, lambda: self.uplink.touch())
             commander = Commander(
-                self.spool, reader, self.fleet.units, self.loaded, self.store, lambda: self.end(Ending.RELOAD)
+                self.spool,
+                reader,
+                self.fleet.units,
+                self.loaded,
+                self.store,
+                lambda: self.end(Ending.RELOAD),
+                self.forwarder,
             )
             self.uplink = UplinkTask(
                 self.spool,
@@ -91,7 +101,10 @@ class Gateway:
                 config=self.published_config,
                 on_command=commander.take,
             )
-            return await self._run_tasks(reader, commander, await self.spool.commands.unfinished())
+            await stack.enter_async_context(self.forwarder)
+            ending = await self._run_tasks(reader, commander, await self.spool.commands.unfinished())
+            self.forwarder.reason = CloseReason.RESTART if ending is Ending.RELOAD else CloseReason.STOPPED
+            return ending
 
     async def _run_tasks(self, reader: Reader, commander: Commander, interrupted: Sequence[str]) -> Ending:
         async with asyncio.TaskGroup() as group:
@@ -142,6 +155,7 @@ class Gateway:
             lines=self.fleet.line_states(),
             meters=self.fleet.meter_states(now),
             alarms=self.alarms(),
+            forwards=self.forwarder.states(),
         )
 
     def alarms(self) -> list[str]:
@@ -158,7 +172,7 @@ class Gateway:
             found.append("config_trial: a new configuration is on trial until the broker is reached")
         if self._refused:
             found.append(f"config_refused: {self._refused}; the previous configuration stays in force")
-        return found
+        return found + self.forwarder.alarms()
 
     def published_config(self) -> GatewayConfig:
         try:

@@ -22,7 +22,8 @@ from shared.intervals import iso
 from shared.quantities import POST_LABELS, PROCESS_LABELS, Quantity, QuantityError
 from shared.wire import InstantSnapshot, MeterEvent, ProfileBlock, RegisterReading
 
-COLOURS = {"ok": "green", "idle": "green", "busy": "cyan", "connected": "green", "new": "cyan", "stale": "yellow"}
+COLOURS = {"ok": "green", "idle": "green", "busy": "cyan", "connected": "green", "new": "cyan", "stale": "yellow",
+           "listening": "green", "waiting": "cyan", "testing": "cyan"}  # fmt: skip
 
 
 def _console() -> Console:
@@ -70,6 +71,32 @@ def _show_running(answer: dict[str, Any]) -> None:
         )  # fmt: skip
     console.print(lines)
     console.print(meters)
+    if state["forwards"]:
+        console.print(_forwards(state["forwards"]))
+
+
+async def show_forwards(config: Config, as_json: bool) -> None:
+    """Show the forwards of a running gateway; raises :class:`NoGatewayError` when none runs."""
+    async for answer in control.ask(control.socket_path(Path(config.spool.path)), {"op": "status"}):
+        if answer.get("event") != "result":
+            raise EdgeError(str(answer.get("text")))
+        forwards = answer["state"]["forwards"]
+        if as_json:
+            click.echo(msgspec.json.format(msgspec.json.encode(forwards)).decode())
+        else:
+            _console().print(_forwards(forwards))
+
+
+def _forwards(forwards: list[dict[str, Any]]) -> Table:
+    table = Table("meter", "listens", "mode", "state", "client", "CCEE's last success", "our last success", "refused",
+                  "trouble", title="Forwards")  # fmt: skip
+    for each in forwards:
+        refused = each["refused"] + each["live"].get("turned_away", 0)
+        table.add_row(
+            each["meter"], each["listen"], each["mode"], _coloured(each["state"]), each["source"],
+            _ago(each["last_ccee_ok"]), _ago(each["last_own_ok"]), str(refused), each["error"],
+        )  # fmt: skip
+    return table
 
 
 def _show_stopped(config: Config, why: str, as_json: bool) -> None:

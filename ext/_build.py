@@ -15,10 +15,13 @@ KERNELS = (
     "ext.billing",
     "ext.checksums",
     "ext.days",
-    "ext.demand",
     "ext.nibbles",
     "ext.profile",
+    "ext.pump",
+    "ext.reactive",
+    "ext.reconcile",
     "ext.series",
+    "ext.voltage",
 )
 
 #: One module holds the buffer code that every kernel would otherwise repeat.

@@ -1,20 +1,20 @@
 # Blocks to values: the part of ``profile.pyx`` that reads, over pointers and without the interpreter.
 
-cdef struct Fault:
+cdef struct Fault "profile_fault":
     int code
     uint64_t[4] facts
 
-cdef struct Block:
+cdef struct Block "profile_block":
     const uint8_t *at
     const uint8_t *end
     int scheme
     Py_ssize_t count
     int64_t step
 
-#: Bits from the high end of ``window``, of which ``fill`` are surely there; ``at`` is the octet after them.
+#: Bits from the high end of ``window``, of which ``fill`` modulo 64 are surely there; ``at`` is the octet after them.
 cdef struct Bits:
     uint64_t window
-    int fill
+    uint32_t fill
     const uint8_t *at
 
 cdef enum:
@@ -102,19 +102,20 @@ cdef int read_flags(Block *block, uint16_t *flags, Py_ssize_t *present, Fault *f
 
 cdef inline void refill(Bits *bits, bint up) noexcept nogil:
     """Have 56 bits or more."""
+    cdef uint32_t fill = bits.fill & 63
     if up:
-        bits.window |= load_be(bits.at) >> bits.fill
-        bits.at += (63 - bits.fill) >> 3
+        bits.window |= load_be(bits.at) >> fill
+        bits.at += (63 - fill) >> 3
     else:
-        bits.window |= load_le(bits.at - 8) >> bits.fill
-        bits.at -= (63 - bits.fill) >> 3
-    bits.fill |= 56
+        bits.window |= load_le(bits.at - 8) >> fill
+        bits.at -= (63 - fill) >> 3
+    bits.fill = fill | 56
 
 
-cdef inline uint64_t take(Bits *bits, int width) noexcept nogil:
-    """Return the next 0..56 bits."""
-    cdef uint64_t value = bits.window >> 1 >> (63 - width)
-    bits.window <<= width
+cdef inline uint64_t take(Bits *bits, uint32_t width) noexcept nogil:
+    """Return the next bits: as many as the low 6 bits of ``width`` say, at most 56."""
+    cdef uint64_t value = bits.window >> 1 >> (~width & 63)
+    bits.window <<= width & 63
     bits.fill -= width
     return value
 
@@ -125,13 +126,13 @@ cdef inline int next_class(Bits *bits, int last) noexcept nogil:
     return entry & 15
 
 
-cdef inline uint64_t residual(Bits *bits, const int32_t *table, bint up) noexcept nogil:
+cdef inline uint64_t residual(Bits *bits, const uint32_t *table, bint up) noexcept nogil:
     """Return the next residual; of 56 bits it takes at most 26, but an escape all, and refills."""
-    cdef int64_t entry = table[bits.window >> 55]
-    cdef int length = entry & 31
+    cdef uint32_t entry = table[bits.window >> 55]
+    cdef int length
     cdef uint64_t value
-    if rarely(length == 31):
-        take(bits, <int>(entry >> 5))
+    if rarely(entry & 32):
+        take(bits, entry & 31)
         length = <int>take(bits, 6)
         value = <uint64_t>1 << length
         refill(bits, up)
@@ -142,17 +143,20 @@ cdef inline uint64_t residual(Bits *bits, const int32_t *table, bint up) noexcep
         value |= take(bits, length)
         refill(bits, up)
         return value
-    return take(bits, length) + <uint64_t>(entry >> 5)
+    return (<uint32_t>take(bits, entry) * 64 + entry) >> 6
 
 
 cdef inline int read_group(Bits *bits, int last, uint64_t *out, Py_ssize_t count, bint up) noexcept nogil:
     cdef Py_ssize_t i
     cdef int own
+    cdef const uint32_t *table
     refill(bits, up)
     own = next_class(bits, last)
+    table = symbol_table[own]
     for i in range(count):
-        refill(bits, up)
-        out[i] = residual(bits, symbol_table[own], up)
+        if i & 1:
+            refill(bits, up)
+        out[i] = residual(bits, table, up)
     return own
 
 
@@ -162,8 +166,8 @@ cdef int read_residuals(const uint8_t *body, Py_ssize_t size, uint64_t *out, Py_
     cdef Bits front, back
     cdef const uint8_t *end = body + size
     cdef int own = START, front_class
-    cdef const int32_t *front_table
-    cdef const int32_t *back_table
+    cdef const uint32_t *front_table
+    cdef const uint32_t *back_table
     cdef int i
     cdef Py_ssize_t used
     front.window = back.window = 0
@@ -192,13 +196,15 @@ cdef int read_residuals(const uint8_t *body, Py_ssize_t size, uint64_t *out, Py_
             return fail(found, TRUNCATED)
         out += 2 * GROUP
         count -= 2 * GROUP
-    if count:
-        own = read_group(&front, own, out, min(count, GROUP), True)
-    if count > GROUP:
-        read_group(&back, own, out + GROUP, count - GROUP, False)
+    if count >= GROUP:
+        own = read_group(&front, own, out, GROUP, True)
+        if count > GROUP:
+            read_group(&back, own, out + GROUP, count - GROUP, False)
+    elif count:
+        read_group(&front, own, out, count, True)
     # what was read ahead and not used goes back; what is left of an octet must be 0
-    front.at -= front.fill >> 3
-    back.at += back.fill >> 3
+    front.at -= (front.fill & 63) >> 3
+    back.at += (back.fill & 63) >> 3
     used = (front.at - body) + (end - back.at)
     if used > size:
         return fail(found, TRUNCATED)
@@ -243,22 +249,24 @@ cdef void to_values(uint64_t *values, Py_ssize_t count, int coding, uint64_t bas
             values[i] = base + values[i] * unit
         return
     values[0] = base
+    for i in range(1, count):  # apart, for many go at once
+        values[i] = unzigzag(values[i])
     if coding == SECOND:
         for i in range(1, count):
-            step += unzigzag(values[i])
+            step += values[i]
             base += step * unit
             values[i] = base
     elif unit == 1:
         for i in range(1, count):
-            base += unzigzag(values[i])
+            base += values[i]
             values[i] = base
     else:
         for i in range(1, count):
-            base += unzigzag(values[i]) * unit
+            base += values[i] * unit
             values[i] = base
 
 
-cdef int read_block(Block *block, int64_t *values, uint16_t *flags, Fault *found) noexcept nogil:
+cdef int read_block "profile_read_block"(Block *block, int64_t *values, uint16_t *flags, Fault *found) noexcept nogil:
     cdef Py_ssize_t present = block.count, i, first
     cdef int coding = block.scheme & 3
     cdef uint64_t base, unit = 1

@@ -1,13 +1,13 @@
 # Values to blocks: the part of ``profile.pyx`` that writes, over pointers and without the interpreter.
 
-#: Bits from the high end of ``window``, of which ``fill`` (0..7 between writes) are set.
+#: The low ``fill`` bits of ``window`` (0..7 between writes) are still to be written.
 cdef struct Writer:
     uint64_t window
     int fill
     uint8_t *at
 
 #: Room for packing blocks of ``count``: present values, three kinds of residuals; the block; the second string of bits.
-cdef struct Work:
+cdef struct Work "profile_work":
     uint64_t *present
     uint64_t *residuals
     uint8_t *out
@@ -16,14 +16,13 @@ cdef struct Work:
 
 cdef inline void put(Writer *to, uint64_t value, int width) noexcept nogil:
     """Append ``width`` bits; at most 56 may be put before :func:`drain`."""
+    to.window = to.window << width | value
     to.fill += width
-    to.window |= value << 1 << (63 - to.fill)
 
 
 cdef inline void drain(Writer *to) noexcept nogil:
-    store_be(to.at, to.window)
+    store_be(to.at, to.window << (-to.fill & 63))
     to.at += to.fill >> 3
-    to.window <<= to.fill & 56
     to.fill &= 7
 
 
@@ -40,16 +39,9 @@ cdef inline uint64_t zigzag(uint64_t difference) noexcept nogil:
     return difference << 1 ^ (0 - (difference >> 63))
 
 
-cdef inline int symbol_of(uint64_t u) noexcept nogil:
-    cdef int length = bit_length(u | 1) - 1
-    cdef int symbol = 2 * length + <int>(u >> (length - (length > 0)) & 1)
-    return symbol if symbol < ESCAPE else ESCAPE
-
-
-cdef inline void put_escape(Writer *to, uint64_t u, uint32_t entry) noexcept nogil:
+cdef void put_escape(Writer *to, uint64_t u, Piece piece) noexcept nogil:
     cdef int length = bit_length(u) - 1
-    drain(to)
-    put(to, entry >> 13 << 6 | <uint32_t>length, (entry >> 5 & 0xFF) + 6)
+    put(to, piece.less << 6 | <uint32_t>length, <int>piece.width + 6)
     drain(to)
     u ^= <uint64_t>1 << length
     if length > 32:
@@ -58,36 +50,89 @@ cdef inline void put_escape(Writer *to, uint64_t u, uint32_t entry) noexcept nog
         u &= 0xFFFFFFFFu
         length = 32
     put(to, u, length)
+
+
+cdef int put_wild_group(Writer *to, const uint64_t *residuals, int count, int last) noexcept nogil:
+    """As :func:`put_group`, for residuals of any size."""
+    cdef uint64_t[GROUP] tame
+    cdef int32_t[GROUP] marks
+    cdef int i, own
+    cdef Piece piece
+    for i in range(GROUP):
+        tame[i] = residuals[i] if residuals[i] >> ESCAPE_BITS == 0 else 0
+    marks_of(tame, marks)
+    for i in range(GROUP):
+        if residuals[i] >> ESCAPE_BITS:
+            marks[i] = ESCAPE_MARK
+        if i >= count:
+            marks[i] = NO_MARK
+    own = cheapest(marks, last)
+    put(to, next_words[last][own], next_lengths[last][own])
+    for i in range(count):
+        drain(to)
+        piece = pieces[own][marks[i]]
+        if marks[i] == ESCAPE_MARK:
+            put_escape(to, residuals[i], piece)
+        else:
+            put(to, <uint32_t>residuals[i] - piece.less, <int>piece.width)
     drain(to)
+    return own
 
 
-cdef inline void put_residual(Writer *to, uint64_t u, int symbol, int own) noexcept nogil:
-    cdef int64_t entry = symbol_entries[own][symbol]
-    if rarely(symbol == ESCAPE):
-        put_escape(to, u, <uint32_t>entry)
-    else:
-        put(to, u - <uint64_t>(entry >> 5), entry & 31)
+cdef inline void put_one(Writer *to, const Piece *piece, uint64_t u) noexcept nogil:
+    put(to, <uint32_t>u - piece.less, <int>piece.width)
+
+
+cdef inline void put_two(Writer *to, const Piece *piece, uint64_t u, const Piece *other, uint64_t w) noexcept nogil:
+    put(to, <uint64_t>(<uint32_t>u - piece.less) << other.width | <uint32_t>w - other.less,
+        <int>(piece.width + other.width))
 
 
 cdef inline int put_group(Writer *to, const uint64_t *residuals, int count, int last) noexcept nogil:
-    cdef uint8_t[GROUP] symbols
+    """Append the first ``count`` of 8 residuals, behind which are zeros; return their class."""
+    cdef int32_t[GROUP] marks
     cdef int i, own
-    for i in range(count):
-        symbols[i] = <uint8_t>symbol_of(residuals[i])
-    own = cheapest(symbols, count, last)
+    cdef const Piece *row
+    cdef uint64_t seen = (residuals[0] | residuals[1] | residuals[2] | residuals[3]
+                          | residuals[4] | residuals[5] | residuals[6] | residuals[7])
+    if seen == 0 and count == GROUP:  # no other class is as cheap
+        put(to, next_words[last][0], next_lengths[last][0])
+        drain(to)
+        return 0
+    if rarely(seen >> ESCAPE_BITS):
+        return put_wild_group(to, residuals, count, last)
+    marks_of(residuals, marks)
+    for i in range(count, GROUP):
+        marks[i] = NO_MARK
+    own = cheapest(marks, last)
+    row = pieces[own]
     put(to, next_words[last][own], next_lengths[last][own])
-    for i in range(count):
-        put_residual(to, residuals[i], symbols[i], own)
-        if i & 1 == 0:
-            drain(to)
+    put_one(to, row + marks[0], residuals[0])
+    drain(to)
+    put_two(to, row + marks[1], residuals[1], row + marks[2], residuals[2])
+    drain(to)
+    put_two(to, row + marks[3], residuals[3], row + marks[4], residuals[4])
+    drain(to)
+    put_two(to, row + marks[5], residuals[5], row + marks[6], residuals[6])
+    drain(to)
+    put_one(to, row + marks[7], residuals[7])
     drain(to)
     return own
+
+
+cdef int put_part(Writer *to, const uint64_t *residuals, int count, int last) noexcept nogil:
+    cdef uint64_t[GROUP] whole
+    cdef int i
+    for i in range(GROUP):
+        whole[i] = residuals[i] if i < count else 0
+    return put_group(to, whole, count, last)
 
 
 cdef uint8_t *put_body(uint8_t *at, uint8_t *second, const uint64_t *residuals, Py_ssize_t count) noexcept nogil:
     cdef Writer front, back
     cdef int own = START
     cdef uint8_t *octet
+    cdef Py_ssize_t size
     front.window = back.window = 0
     front.fill = back.fill = 0
     front.at, back.at = at, second
@@ -97,24 +142,36 @@ cdef uint8_t *put_body(uint8_t *at, uint8_t *second, const uint64_t *residuals, 
         residuals += 2 * GROUP
         count -= 2 * GROUP
     if count:
-        own = put_group(&front, residuals, min(count, GROUP), own)
+        own = put_part(&front, residuals, <int>min(count, GROUP), own)
     if count > GROUP:
-        put_group(&back, residuals + GROUP, count - GROUP, own)
+        put_part(&back, residuals + GROUP, <int>count - GROUP, own)
     at = front.at + (front.fill > 0)
     octet = back.at + (back.fill > 0)
-    while octet > second:
-        octet -= 1
-        at[0] = octet[0]
-        at += 1
-    return at
+    size = octet - second
+    while octet > second:  # in the end up to 7 octets too many: before ``second`` there are others, behind all is room
+        octet -= 8
+        store_be(at, load_le(octet))
+        at += 8
+    return front.at + (front.fill > 0) + size
 
 
 @cython.cdivision(True)
 cdef uint64_t unit_of(const uint64_t *values, Py_ssize_t count, int64_t low, int64_t high) noexcept nogil:
     cdef uint64_t unit = 0, other, rest
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i = 1, until
+    cdef uint8_t common = 0xFF
     if count < UNIT_COUNT or (<uint64_t>high - <uint64_t>low) >> 63:
         return 1
+    while i < count:  # mostly a few small differences without a common factor settle it
+        until = min(count, i + UNIT_COUNT)
+        for i in range(i, until):
+            other = values[i] - values[i - 1]
+            if <int64_t>other < 0:
+                other = 0 - other
+            common &= factors[min(other, <uint64_t>UNITS)]
+        if common == 0:
+            return 1
+        i = until
     for i in range(1, count):
         other = values[i] - values[0]
         if <int64_t>other < 0:
@@ -146,7 +203,7 @@ cdef int64_t estimate(const uint64_t *residuals, Py_ssize_t count, uint64_t low)
 
 @cython.cdivision(True)
 cdef uint8_t *put_values(uint8_t *at, Work *work, const uint64_t *values, Py_ssize_t count, int *scheme) noexcept nogil:
-    cdef int64_t low = <int64_t>values[0], high = low, other_low = low, other_high = low, value, other
+    cdef int64_t low = <int64_t>values[0], high = low, value
     cdef uint64_t unit, any_residual = 0
     cdef uint64_t *first = work.residuals
     cdef uint64_t *height = first + count
@@ -154,15 +211,10 @@ cdef uint8_t *put_values(uint8_t *at, Work *work, const uint64_t *values, Py_ssi
     cdef uint64_t *best = first
     cdef Py_ssize_t i, number = count - 1
     cdef int64_t bits, least, step, last = 0
-    for i in range(0, count - 1, 2):  # two chains, for they are what takes time
-        value, other = <int64_t>values[i], <int64_t>values[i + 1]
+    for i in range(count):
+        value = <int64_t>values[i]
         low = value if value < low else low
         high = value if value > high else high
-        other_low = other if other < other_low else other_low
-        other_high = other if other > other_high else other_high
-    value = <int64_t>values[count - 1]
-    low = min(low, other_low, value)
-    high = max(high, other_high, value)
     unit = unit_of(values, count, low, high)
     if unit == 1:
         for i in range(count - 1):
@@ -199,8 +251,8 @@ cdef uint8_t *put_values(uint8_t *at, Work *work, const uint64_t *values, Py_ssi
     return put_body(at, work.back, best, number) if any_residual else at
 
 
-cdef Py_ssize_t pack_block(Work *work, const int64_t *values, const uint16_t *flags, Py_ssize_t count,
-                           int64_t step) noexcept nogil:
+cdef Py_ssize_t pack_block "profile_pack_block"(Work *work, const int64_t *values, const uint16_t *flags,
+                                                Py_ssize_t count, int64_t step) noexcept nogil:
     """Write a block to ``work.out``; return its length."""
     cdef uint8_t *at = work.out + 2
     cdef Py_ssize_t i, start = 0, present = count

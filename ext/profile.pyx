@@ -33,30 +33,46 @@ cdef extern from *:
     static inline int bit_length(uint64_t x) { return 64 - __builtin_clzll(x | 1) - (x == 0); }
     #define rarely(x) __builtin_expect(!!(x), 0)
 
-    /* Costs in bits of 16 classes side by side: of each symbol, and of coming after each class. */
+    /* Costs in bits of 16 classes side by side, times 16 so that a class fits below: of each mark, and, the class added,
+       of coming after each class. */
     typedef int16_t costs_t __attribute__((vector_size(16)));
     typedef uint64_t halves_t __attribute__((vector_size(16)));
     typedef struct { costs_t low, high; } costs16_t;
-    static costs16_t symbol_costs[39], next_costs[17];
-    static void set_cost(int of_next, int row, int own, int cost) {
-        ((int16_t *)(of_next ? &next_costs[row] : &symbol_costs[row]))[own] = (int16_t)cost;
+    static costs16_t mark_costs[40], next_costs[17];
+    static void set_mark_cost(int mark, int own, int cost) { ((int16_t *)&mark_costs[mark])[own] = (int16_t)(cost * 16); }
+    static void set_next_cost(int last, int own, int cost) {
+        ((int16_t *)&next_costs[last])[own] = (int16_t)(cost * 16 + own);
     }
+    #ifdef __SSE2__
+    #include <emmintrin.h>
+    static inline costs_t lesser(costs_t a, costs_t b) { return (costs_t)_mm_min_epi16((__m128i)a, (__m128i)b); }
+    #else
     static inline costs_t lesser(costs_t a, costs_t b) { costs_t less = a < b; return (a & less) | (b & ~less); }
-    static inline int cheapest(const uint8_t *symbols, int count, int last) {
-        static const costs_t index = {0, 1, 2, 3, 4, 5, 6, 7};
-        costs_t low = symbol_costs[symbols[0]].low, high = symbol_costs[symbols[0]].high;
+    #endif
+    static inline int cheapest(const int32_t *marks, int last) {
+        costs_t low = next_costs[last].low, high = next_costs[last].high;
+        costs_t all_low = mark_costs[marks[0]].low, all_high = mark_costs[marks[0]].high;
         int i;
-        for (i = 1; i < count; i++) {
-            low += symbol_costs[symbols[i]].low;
-            high += symbol_costs[symbols[i]].high;
+        for (i = 1; i < 8; i++) {
+            all_low += mark_costs[marks[i]].low;
+            all_high += mark_costs[marks[i]].high;
         }
-        low = (low + next_costs[last].low) * 16 + index;
-        high = (high + next_costs[last].high) * 16 + index + 8;
-        low = lesser(low, high);
+        low = lesser(low + all_low, high + all_high);
         low = lesser(low, (costs_t)(halves_t){((halves_t)low)[1], 0});
         low = lesser(low, (costs_t)LATER_LANES((halves_t)low, 32));
         low = lesser(low, (costs_t)LATER_LANES((halves_t)low, 16));
         return low[0] & 15;
+    }
+    /* A mark is 0, 1 or a symbol and one; the exponent and first bit of a float are its symbol. Below 2^24. */
+    static inline void marks_of(const uint64_t *residuals, int32_t *marks) {
+        int i;
+        for (i = 0; i < 8; i++) {
+            float number = (float)(int32_t)residuals[i];
+            int32_t bits, mark;
+            memcpy(&bits, &number, 4);
+            mark = (bits >> 22) - 253;
+            marks[i] = mark > 0 ? mark : 0;
+        }
     }
     """
     uint64_t load_be(const uint8_t *at) noexcept nogil
@@ -64,8 +80,10 @@ cdef extern from *:
     void store_be(uint8_t *at, uint64_t x) noexcept nogil
     int bit_length(uint64_t x) noexcept nogil
     bint rarely(bint x) noexcept nogil
-    void set_cost(int of_next, int row, int own, int cost) noexcept nogil
-    int cheapest(const uint8_t *symbols, int count, int last) noexcept nogil
+    void set_mark_cost(int mark, int own, int cost) noexcept nogil
+    void set_next_cost(int last, int own, int cost) noexcept nogil
+    int cheapest(const int32_t *marks, int last) noexcept nogil
+    void marks_of(const uint64_t *residuals, int32_t *marks) noexcept nogil
 
 cdef enum:
     NONE = 0
@@ -77,6 +95,9 @@ cdef enum:
     GROUP = 8
     ESCAPE = 38
     ESCAPE_BITS = 19
+    #: Marks: a symbol above 1 and one, so that 2 is free for "no residual here".
+    NO_MARK = 2
+    ESCAPE_MARK = ESCAPE + 1
     START = 16
     UNIT_COUNT = 16
     #: A group takes at most so many octets: 8 escapes of 9 + 6 + 63 bits and a class of 8; then a word is read ahead.
@@ -89,20 +110,29 @@ cdef enum:
     REST_OCTETS = 64
     #: Intervals packed, or blocks, before their octets are handed over.
     CHUNK = 4096
+    #: Differences below this are looked up before greatest common divisors are computed.
+    UNITS = 2048
     #: A cost that no class reaches otherwise, 8 of which still fit.
     NEVER = 200
+
+cdef struct Piece:
+    uint32_t width
+    uint32_t less
 
 cdef Py_ssize_t MOST = MAX_COUNT
 cdef int64_t LONGEST = MAX_STEP
 cdef int64_t[7] day_steps
 cdef uint32_t[16][256] crc_tables
-#: By class and the next 9 bits: in bits 0-4 how many bits a symbol takes with its own, above what to add to them to get
-#: the residual; for the escape 31, and above the length of its code word.
-cdef int32_t[16][512] symbol_table
+#: By class and the next 9 bits: in bits 0-4 how many bits a symbol takes with its own, from bit 6 on what to add to them,
+#: modulo 2^26, to get the residual; for the escape bit 5 is set and bits 0-4 are the length of its code word.
+cdef uint32_t[16][512] symbol_table
 #: By class before and the next 8 bits: class, length of its code word << 4.
 cdef uint8_t[17][256] next_table
-#: By class and symbol: the same entries.
-cdef int32_t[16][39] symbol_entries
+#: By class and mark: how many bits a symbol takes with its own, and what to subtract from a residual to get them; of the
+#: escape the code word's length and the word.
+cdef Piece[16][40] pieces
+#: Of numbers below ``UNITS`` (0 and greater ones: all) a bit set for each prime factor; all large primes share two.
+cdef uint8_t[UNITS + 1] factors
 cdef uint8_t[17][16] next_words
 cdef uint8_t[17][16] next_lengths
 
@@ -122,31 +152,67 @@ cdef _fill_tables():
             crc_tables[row][octet] = crc >> 8 ^ crc_tables[0][crc & 0xFF]
     for own, lengths in enumerate(form.SYMBOL_LENGTHS):
         for symbol, word, length in codes(lengths):
-            if own == 0:
-                word = 0
-            more = symbol // 2 - 1 if 3 < symbol < ESCAPE else 0
-            least = symbol if symbol < 2 else (2 | symbol & 1) << symbol // 2 - 1
-            entry = length << 5 | 31 if symbol == ESCAPE else (least - (word << more)) * 32 + length + more
-            symbol_entries[own][symbol] = word << 13 | length << 5 | 31 if symbol == ESCAPE else entry
-            set_cost(0, symbol, own, NEVER if own == 0 < symbol else length)
-            if own == 0 < symbol:
+            mark = symbol + (symbol > 1)
+            set_mark_cost(mark, own, NEVER if own == 0 < symbol else length)
+            if own == 0:  # its only symbol takes no bits, so that all zeros in the tables are right
                 continue
+            more = symbol // 2 - 1 if 3 < symbol < ESCAPE else 0
+            add = (symbol if symbol < 2 else (2 | symbol & 1) << symbol // 2 - 1) - (word << more)
+            entry = 32 | length if symbol == ESCAPE else add * 64 + length + more & 0xFFFFFFFF
+            pieces[own][mark].width = length + more
+            pieces[own][mark].less = word if symbol == ESCAPE else add & 0xFFFFFFFF
             for at in range(word << 9 - length, word + 1 << 9 - length):
                 symbol_table[own][at] = entry
     for last, lengths in enumerate(form.NEXT_LENGTHS):
         for own, word, length in codes(lengths):
             next_words[last][own] = word
             next_lengths[last][own] = length
-            set_cost(1, last, own, length)
+            set_next_cost(last, own, length)
             for at in range(word << 8 - length, word + 1 << 8 - length):
                 next_table[last][at] = own | length << 4
+
+
+    prime = 1
+    factors[0] = factors[UNITS] = 0xFF
+    for number in range(2, UNITS):
+        if factors[number] == 0:
+            for at in range(number, UNITS, number):
+                factors[at] |= prime
+            prime = prime << 1 if prime < 128 else 64
 
 
 _fill_tables()
 
 
-cdef uint32_t crc32(const uint8_t *data, Py_ssize_t size) noexcept nogil:
-    cdef uint32_t crc = 0xFFFFFFFFu
+cdef extern from *:
+    """
+    /* Fold whole 16 octets but the last into those, so that their CRC alone is left; x^(128 +- 32) modulo the polynomial. */
+    #if defined(__x86_64__) && defined(__GNUC__)
+    #include <wmmintrin.h>
+    __attribute__((target("pclmul"))) static const uint8_t *crc_fold(const uint8_t *at, Py_ssize_t size, uint8_t *last) {
+        const __m128i powers = _mm_set_epi64x(0x0ccaa009e, 0x1751997d0);
+        __m128i sum = _mm_xor_si128(_mm_loadu_si128((const __m128i *)at), _mm_cvtsi32_si128(-1));
+        for (size -= 16, at += 16; size >= 16; size -= 16, at += 16) {
+            __m128i low = _mm_clmulepi64_si128(sum, powers, 0x00), high = _mm_clmulepi64_si128(sum, powers, 0x11);
+            sum = _mm_xor_si128(_mm_xor_si128(low, high), _mm_loadu_si128((const __m128i *)at));
+        }
+        _mm_storeu_si128((__m128i *)last, sum);
+        return at;
+    }
+    static int can_fold(void) { __builtin_cpu_init(); return __builtin_cpu_supports("pclmul") != 0; }
+    #else
+    static const uint8_t *crc_fold(const uint8_t *at, Py_ssize_t size, uint8_t *last) { return at; }
+    static int can_fold(void) { return 0; }
+    #endif
+    """
+    const uint8_t *crc_fold(const uint8_t *at, Py_ssize_t size, uint8_t *last) noexcept nogil
+    int can_fold() noexcept nogil
+
+
+cdef bint folds = can_fold()
+
+
+cdef uint32_t crc_more(uint32_t crc, const uint8_t *data, Py_ssize_t size) noexcept nogil:
     cdef uint64_t low, high
     while size >= 16:
         low, high = load_le(data) ^ crc, load_le(data + 8)
@@ -166,11 +232,21 @@ cdef uint32_t crc32(const uint8_t *data, Py_ssize_t size) noexcept nogil:
         crc = crc >> 8 ^ crc_tables[0][(crc ^ data[0]) & 0xFF]
         data += 1
         size -= 1
-    return ~crc
+    return crc
+
+
+cdef uint32_t crc32(const uint8_t *data, Py_ssize_t size) noexcept nogil:
+    cdef uint8_t[16] last
+    cdef const uint8_t *rest
+    if not folds or size < 32:
+        return ~crc_more(0xFFFFFFFFu, data, size)
+    rest = crc_fold(data, size, last)
+    return ~crc_more(crc_more(0, last, 16), rest, data + size - rest)
 
 
 include "_profile_read.pxi"
 include "_profile_write.pxi"
+include "_profile_wide.pxi"
 
 cdef array.array _COUNTS = new_array("q")
 cdef array.array _FLAGS = new_array("H")
@@ -192,7 +268,7 @@ def unpack(data):
         raise error_of(&found)
     values = array.clone(_COUNTS, block.count, False)
     flags = array.clone(_FLAGS, block.count, False)
-    result = read_block(&block, <int64_t *>values.data.as_longlongs, flags.data.as_ushorts, &found)
+    result = read_best(&block, <int64_t *>values.data.as_longlongs, flags.data.as_ushorts, &found)
     if result:
         raise error_of(&found)
     return values, flags, block.step
@@ -249,7 +325,7 @@ def unpack_into(blocks, values, flags, int64_t step):
                 if block.count > room - at:
                     fail(&found, NO_ROOM, room)
                     break
-                if read_block(&block, to_values_at + at, to_flags_at + at, &found):
+                if read_best(&block, to_values_at + at, to_flags_at + at, &found):
                     break
                 at += block.count
                 end_at[i] = at
@@ -305,7 +381,7 @@ def pack(values, flags, step):
         value_at, flag_at = &value_view[0], &flag_view[0]
     get_work(&work, count, 1)
     try:
-        size = pack_block(&work, value_at, flag_at, count, step)
+        size = pack_best(&work, value_at, flag_at, count, step)
         return PyBytes_FromStringAndSize(<char *>work.out, size)
     finally:
         free(work.present)
@@ -315,7 +391,7 @@ def pack_each(values, flags, step, count):
     """Return blocks of ``count`` intervals."""
     cdef const int64_t[::1] value_view = int64(values, "values")
     cdef const uint16_t[::1] flag_view = uint16(flags, "flags")
-    cdef Py_ssize_t total = value_view.shape[0], at = 0, each, chunk, i
+    cdef Py_ssize_t total = value_view.shape[0], at = 0, each, chunk, i, size
     cdef Py_ssize_t[CHUNK] sizes
     cdef int64_t seconds
     cdef Work work
@@ -334,7 +410,7 @@ def pack_each(values, flags, step, count):
             work.out = out
             with nogil:
                 while i < chunk and at < total:
-                    sizes[i] = pack_block(&work, &value_view[at], &flag_view[at], min(each, total - at), seconds)
+                    sizes[i] = pack_best(&work, &value_view[at], &flag_view[at], min(each, total - at), seconds)
                     work.out += sizes[i]
                     at += each
                     i += 1

@@ -37,6 +37,10 @@ class Child:
             )
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def ended(self) -> int | None:
         """Exit code, None while it runs."""
         return self._process.poll()

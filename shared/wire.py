@@ -205,13 +205,13 @@ class ForwardConnection(Wire, frozen=True, tag=7):
     listen: Text
     started_ms: Count
     ended_ms: Count
-    sent: Count  # octets to the meter
-    received: Count  # octets from the meter
-    first_byte_ms: Count | None
-    longest_silence_ms: Count
-    close_reason: Code
-    protocol: Code
-    verdict: Code
+    sent: Count = 0  # octets to the meter
+    received: Count = 0  # octets from the meter
+    first_byte_ms: Count | None = None
+    longest_silence_ms: Count = 0
+    close_reason: Code = "error"  # client, meter, idle, total, restart, refused_line, preempted, error, stopped
+    protocol: Code = "unknown"
+    verdict: Code = "I00"
     reason: Text = ""
     serial: Text = ""
     clock_offset_ms: Int64 | None = None
@@ -221,9 +221,11 @@ class ForwardConnection(Wire, frozen=True, tag=7):
     exchanges: Annotated[list[ForwardExchange], Meta(max_length=512)] = []
     more: Count = 0  # exchanges beyond these
     constants: dict[str, Any] = {}  # what JSON can hold
+    facts: dict[str, Any] = {}  # what the verdict rests on; ``also``: [code, sentence] of further verdicts that hold
 
     def __post_init__(self) -> None:
         _check_plain(self.constants, "constants")
+        _check_plain(self.facts, "facts")
 
 
 class ForwardCapture(Wire, frozen=True, tag=8):
@@ -331,12 +333,14 @@ class SetForward(Wire, frozen=True, tag=45):
     """Open or change the forwarded port of a meter (TOML of its ``[meters.forward]``), or close it (no TOML)."""
 
     meter: Name
-    toml: Annotated[str, Meta(max_length=20_000)]
+    toml: Annotated[str, Meta(max_length=20_000)] = ""
     base: Text = ""  # hash of the configuration it was made from; refused when another is in force
 
 
 class TestForward(Wire, frozen=True, tag=46):
-    """Try a meter's forwarded port as the CCEE would, now (rule F8)."""
+    """Try a meter's forwarded port as the CCEE would, now (rule F8); refused while the CCEE is connected."""
+
+    __test__ = False  # pytest
 
     meter: Name
 
@@ -394,7 +398,7 @@ class MeterState(Wire, frozen=True):
 
 
 class ForwardState(Wire, frozen=True):
-    """One forwarded port: ``state`` is listening, connected, testing, closed or failed; ``live`` of the connection."""
+    """One forwarded port; ``state``: listening, waiting, connected, testing or trouble; ``live``: of the connection."""
 
     meter: Name
     listen: Text

@@ -90,12 +90,12 @@ async def commit_all(url: str, payloads: Sequence[bytes], rows: int) -> Outcome:
     seconds, busy = time.perf_counter() - began, time.process_time() - busy
     async with database.read() as session:
         held = int(await session.scalar(select(func.sum(ProfileDay.held))) or 0)
-    size = await _octets(database)
+    size = await table_octets(database)
     await database.close()
     return Outcome(seconds, busy, held, size / held)
 
 
-async def _octets(database: Database) -> int:
+async def table_octets(database: Database) -> int:
     """Octets of the table of days with its index."""
     question = "SELECT pg_total_relation_size('profile_day') + pg_total_relation_size('profile_series')"
     if database.dialect == "sqlite":

@@ -38,7 +38,7 @@ def test_visits(benchmark: BenchmarkFixture, tmp_path: Path, meters: int) -> Non
     """320 visits, each on the disk before the next of its meter; the file is opened within the time measured."""
     path = tmp_path / "spool.db"
     asyncio.run(visits(path, 1, 1))
-    benchmark.extra_info["rows"] = 960
+    benchmark.extra_info |= {"items": 960, "unit": "rows"}
     benchmark(lambda: asyncio.run(visits(path, meters, 320)))
 
 
@@ -85,7 +85,7 @@ def test_backlog_up(benchmark: BenchmarkFixture, tmp_path: Path) -> None:
     broker = Broker(tmp_path / "broker")
     broker.start()
     try:
-        benchmark.extra_info["rows"] = ROWS
+        benchmark.extra_info |= {"items": ROWS, "unit": "rows"}
         benchmark.pedantic(lambda: asyncio.run(upload(tmp_path, broker.port)), rounds=3)  # type: ignore[no-untyped-call]
     finally:
         broker.kill()

@@ -11,6 +11,7 @@ from central.fleet.models import GatewayLive
 from central.ingest.directory import Directory, Lookup, TenantEntry
 from central.registry.models import Installation, Meter
 from central.store.engine import Database
+from central.store.faults import is_passing
 from central.store.upsert import upsert
 from shared.ids import Topic
 from shared.wire import GatewayConfig, GatewayState, MeterState, WireError, decode, encode
@@ -26,29 +27,47 @@ class States:
         self._directory = Directory()
 
     async def store(self, messages: Mapping[Topic, bytes]) -> list[Topic]:
-        """Store the newest message of each topic; returns gateways that have come online by it."""
+        """Store the newest message of each topic in one transaction; returns gateways that have come online by it.
+
+        Raises what the database raises when it is out of reach; nothing is stored then.
+        """
+        understood = {topic: said for topic, payload in messages.items() if (said := _said(topic, payload)) is not None}
+        try:
+            return await self._store(understood) if understood else []
+        except Exception as error:
+            if is_passing(error):
+                raise
+            if len(understood) == 1:
+                log.exception("message not stored", topic=str(next(iter(understood))))
+                return []
+        return [topic for each in messages for topic in await self.store({each: messages[each]})]
+
+    async def _store(self, messages: Mapping[Topic, GatewayState | GatewayConfig]) -> list[Topic]:
         now = int(time.time())
         online: list[Topic] = []
-        for topic, payload in messages.items():
-            try:
-                state = decode(payload, GatewayState) if topic.kind == "state" else None
-                config = decode(payload, GatewayConfig) if topic.kind == "conf" else None
-            except WireError as error:
-                log.warning("message refused", topic=str(topic), error=str(error))
-                continue
-            async with self._database.write() as session:
-                lookup = self._directory.lookup(session, now)
+        async with self._database.write() as session:
+            lookup = self._directory.lookup(session, now)
+            for topic, said in sorted(messages.items(), key=lambda message: message[0]):
                 tenant = await lookup.tenant(topic.tenant)
                 if tenant is None:
                     log.warning("message refused", topic=str(topic), error=f"there is no tenant {topic.tenant!r}")
                     continue
-                gateway_id = await lookup.gateway(tenant, topic.gateway)
-                if state is not None and await _store_state(session, lookup, tenant, gateway_id, state, now):
+                gateway_id = (await lookup.gateways(tenant, [topic.gateway]))[topic.gateway]
+                if isinstance(said, GatewayConfig):
+                    await _store_config(session, gateway_id, said, now)
+                elif await _store_state(session, lookup, tenant, gateway_id, said, now):
                     online.append(topic)
-                if config is not None:
-                    await _store_config(session, gateway_id, config, now)
-            lookup.keep()
+        lookup.keep()
         return online
+
+
+def _said(topic: Topic, payload: bytes) -> GatewayState | GatewayConfig | None:
+    """What a message says; None for one that is refused."""
+    try:
+        return decode(payload, GatewayState) if topic.kind == "state" else decode(payload, GatewayConfig)
+    except WireError as error:
+        log.warning("message refused", topic=str(topic), error=str(error))
+        return None
 
 
 async def _store_state(
@@ -75,7 +94,7 @@ async def _place_meters(
 ) -> None:
     """A gateway's state says which meters it reads, and through which module."""
     keys = sorted({state.meter for state in states})
-    await lookup.meters(tenant, gateway_id, keys)
+    await lookup.meters(tenant, dict.fromkeys(keys, gateway_id))
     ids = {key: found for key in keys if (found := lookup.known_meter(tenant, key)) is not None}
     if not ids:
         return

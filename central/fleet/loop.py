@@ -12,9 +12,11 @@ from central.fleet.dispatch import claim, expire
 from central.fleet.live import States
 from central.fleet.progress import ProgressBoard
 from central.settings import Settings
+from central.store.chunks import chunks
 from central.store.engine import Database
 from central.store.faults import is_passing, reason_of
 from shared.ids import IdError, Topic, topic_filter
+from shared.waiting import answered
 from shared.wire import Progress, WireError, decode
 
 log = structlog.get_logger("metergate.fleet")
@@ -24,6 +26,8 @@ LOOK_EVERY: Final = 1.0
 _RETRY: Final = 2.0
 #: Messages of one topic replace each other; so many may lie between two writes.
 _QUEUE: Final = 20_000
+#: Messages in one transaction: thousands of gateways may come back at once, and ingest wants the database as well.
+_AT_ONCE: Final = 200
 
 
 class Fleet:
@@ -44,7 +48,7 @@ class Fleet:
 
     async def _serve(self, connection: aiomqtt.Client) -> None:
         for kind in ("state", "conf"):
-            await connection.subscribe(topic_filter(kind), qos=1)
+            await answered(connection.subscribe(topic_filter(kind), qos=1))
         async with asyncio.TaskGroup() as group:
             group.create_task(self._store_for_ever(), name="fleet-states")
             group.create_task(self._dispatch_for_ever(connection), name="fleet-commands")
@@ -60,17 +64,14 @@ class Fleet:
             await self._changed.wait()
             self._changed.clear()
             news, self._news = self._news, {}
-            for topic, payload in news.items():
+            for some in chunks(news.items(), _AT_ONCE):
                 try:
-                    self._awake.update(await self._states.store({topic: payload}))
+                    self._awake.update(await self._states.store(dict(some)))
                 except Exception as error:
                     if not is_passing(error):
-                        log.exception("state not stored", topic=str(topic))
-                        continue
-                    log.warning(
-                        "state not stored yet: the database is out of reach", topic=str(topic), error=str(error)
-                    )
-                    self._news.setdefault(topic, payload)
+                        raise
+                    log.warning("states not stored yet: the database is out of reach", error=reason_of(error))
+                    self._news = dict(some) | self._news
                     self._changed.set()
                     await asyncio.sleep(_RETRY)
 
@@ -90,14 +91,14 @@ class Fleet:
                 continue
             for command in due:
                 log.info("command sent", command=command.id, topic=str(command.topic))
-                await connection.publish(str(command.topic), command.payload, qos=1)
+                await answered(connection.publish(str(command.topic), command.payload, qos=1))
 
 
 async def feed_progress(settings: Settings, board: ProgressBoard) -> None:
     """Put every gateway's live progress on ``board``, for ever; for the process that shows it."""
 
     async def use(connection: aiomqtt.Client) -> None:
-        await connection.subscribe(topic_filter("res"), qos=0)
+        await answered(connection.subscribe(topic_filter("res"), qos=0))
         async for message in connection.messages:
             try:
                 topic = Topic.parse(str(message.topic))

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 import structlog
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -172,6 +172,8 @@ class Committer:
     async def _plan(self, session: AsyncSession, lookup: Lookup, deliveries: Sequence[Delivery], now: int) -> _Plan:
         plan = _Plan()
         places: dict[bytes, tuple[TenantEntry, int]] = {}
+        named: dict[TenantEntry, set[str]] = {}
+        of_tenants: list[tuple[Delivery, TenantEntry]] = []
         known: list[tuple[Delivery, TenantEntry, int]] = []
         for each in deliveries:
             tenant = await lookup.tenant(each.topic.tenant)
@@ -180,7 +182,11 @@ class Committer:
                     plan, each, f"there is no tenant {each.topic.tenant!r}: enter it, or correct the gateway", now
                 )
                 continue
-            gateway_id = await lookup.gateway(tenant, each.topic.gateway)
+            named.setdefault(tenant, set()).add(each.topic.gateway)
+            of_tenants.append((each, tenant))
+        gateways = {tenant: await lookup.gateways(tenant, keys) for tenant, keys in named.items()}
+        for each, tenant in of_tenants:
+            gateway_id = gateways[tenant][each.topic.gateway]
             plan.gateways.add(gateway_id)
             places.setdefault(each.spool_id, (tenant, gateway_id))
             known.append((each, tenant, gateway_id))
@@ -213,15 +219,15 @@ class Committer:
 
     async def _lock_meters(self, session: AsyncSession, lookup: Lookup, plan: _Plan) -> None:
         """Enter unknown meters; on PostgreSQL lock all concerned, in one order, against others who write their days."""
-        by_gateway: dict[tuple[TenantEntry, int], set[str]] = {}
+        by_tenant: dict[TenantEntry, dict[str, int]] = {}
         for row in plan.rows:
             item = row.item
             name = item.meter if isinstance(item, _OF_METER) else await _meter_of_event(lookup, row)
             if name is not None:
-                by_gateway.setdefault((row.tenant, row.gateway_id), set()).add(name)
+                by_tenant.setdefault(row.tenant, {}).setdefault(name, row.gateway_id)
         ids = set()
-        for (tenant, gateway_id), keys in sorted(by_gateway.items()):
-            await lookup.meters(tenant, gateway_id, keys)
+        for tenant, keys in sorted(by_tenant.items()):
+            await lookup.meters(tenant, keys)
             ids |= {found for key in keys if (found := lookup.known_meter(tenant, key)) is not None}
         ordered = sorted(ids)
         for at in range(0, len(ordered), _MOST_IDS):
@@ -307,10 +313,8 @@ async def _save_cursors(session: AsyncSession, plan: _Plan, now: int) -> None:
     touched = sorted(plan.touched)
     if not touched:
         return
-    for spool_id in touched:
-        await session.execute(
-            update(Stream).where(Stream.spool_id == spool_id).values(cursor=plan.held[spool_id].cursor, last_at=now)
-        )
+    changed = [{"at": spool_id, "to": plan.held[spool_id].cursor, "now": now} for spool_id in touched]
+    await (await session.connection()).execute(_MOVE, changed)
     await session.execute(delete(StreamPart).where(StreamPart.spool_id.in_(touched)))
     parts = [
         {"spool_id": spool_id, "first": first, "last": last}
@@ -320,6 +324,13 @@ async def _save_cursors(session: AsyncSession, plan: _Plan, now: int) -> None:
     if parts:
         await session.execute(insert(StreamPart.__table__), parts)  # type: ignore[arg-type]
 
+
+_STREAM: Final[Any] = Stream.__table__
+_MOVE: Final = (
+    update(_STREAM)
+    .where(_STREAM.c.spool_id == bindparam("at"))
+    .values(cursor=bindparam("to"), last_at=bindparam("now"))
+)
 
 #: Items that are about a meter, whatever its name.
 _OF_METER: Final = (ProfileBlock, RegisterReading, InstantSnapshot)

@@ -4,7 +4,7 @@ Ids made within a transaction are remembered only when it has been committed.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -13,12 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.models import Tenant
 from central.registry.models import CommunicationModule, Gateway, Meter
+from central.store.chunks import chunks
 from central.store.upsert import upsert
 
 #: Names remembered; beyond it everything is forgotten and looked up anew.
 MAX_NAMES: Final = 500_000
 #: Names are looked up again after this long, s.
 REFRESH: Final = 60.0
+#: Names in one query.
+_MOST_KEYS: Final = 1000
 
 
 class TenantEntry(NamedTuple):
@@ -77,32 +80,43 @@ class Lookup:
             found = self._new.tenants[key] = TenantEntry(row[0], row[1])
         return found
 
-    async def gateway(self, tenant: TenantEntry, key: str) -> int:
-        """The id of a gateway, entered when unknown."""
-        place = (tenant.id, key)
-        found = self._known.gateways.get(place) or self._new.gateways.get(place)
-        if found is None:
-            row = {"tenant_id": tenant.id, "key": key, "name": key, "place": "", "created_at": self._now}
-            await self._session.execute(upsert(self._session, Gateway, keys=("tenant_id", "key")), [row])
-            query = select(Gateway.id).where(Gateway.tenant_id == tenant.id, Gateway.key == key)
-            found = self._new.gateways[place] = (await self._session.execute(query)).scalar_one()
-        return found
+    async def gateways(self, tenant: TenantEntry, keys: Iterable[str]) -> dict[str, int]:
+        """The ids of gateways, entered when unknown."""
+        wanted = sorted(keys)
+        unknown = [key for key in wanted if self._known_gateway(tenant, key) is None]
+        await self._find_gateways(tenant, unknown)
+        fresh = [key for key in unknown if self._known_gateway(tenant, key) is None]
+        if fresh:
+            rows = [
+                {"tenant_id": tenant.id, "key": key, "name": key, "place": "", "created_at": self._now} for key in fresh
+            ]
+            await self._session.execute(upsert(self._session, Gateway, keys=("tenant_id", "key")), rows)
+            await self._find_gateways(tenant, fresh)
+        return {key: found for key in wanted if (found := self._known_gateway(tenant, key)) is not None}
+
+    def _known_gateway(self, tenant: TenantEntry, key: str) -> int | None:
+        return self._known.gateways.get((tenant.id, key)) or self._new.gateways.get((tenant.id, key))
+
+    async def _find_gateways(self, tenant: TenantEntry, keys: Sequence[str]) -> None:
+        for some in chunks(keys, _MOST_KEYS):
+            query = select(Gateway.key, Gateway.id).where(Gateway.tenant_id == tenant.id, Gateway.key.in_(some))
+            self._new.gateways |= {(tenant.id, key): found for key, found in await self._session.execute(query)}
 
     def known_meter(self, tenant: TenantEntry, key: str) -> int | None:
         """The id of a meter that :meth:`meters` has been asked for."""
         return self._known.meters.get((tenant.id, key)) or self._new.meters.get((tenant.id, key))
 
-    async def meters(self, tenant: TenantEntry, gateway_id: int, keys: Iterable[str]) -> None:
-        """Make meters known, entering those that nobody has entered yet, as read by ``gateway_id``."""
-        wanted = {key for key in keys if self.known_meter(tenant, key) is None}
+    async def meters(self, tenant: TenantEntry, read_by: Mapping[str, int]) -> None:
+        """Make meters known, entering those that nobody has entered yet, with the gateway that reads each."""
+        wanted = {key for key in read_by if self.known_meter(tenant, key) is None}
         await self._find_meters(tenant, wanted)
         fresh = sorted(key for key in wanted if self.known_meter(tenant, key) is None)
         if fresh:
             rows = [
                 {
-                    "tenant_id": tenant.id, "key": key, "serial": key, "name": "", "gateway_id": gateway_id, "zone": "",
-                    "multiplier_num": 1, "multiplier_den": 1, "monitored": True, "calendar": "", "registered": False,
-                    "created_at": self._now,
+                    "tenant_id": tenant.id, "key": key, "serial": key, "name": "", "gateway_id": read_by[key],
+                    "zone": "", "multiplier_num": 1, "multiplier_den": 1, "monitored": True, "calendar": "",
+                    "registered": False, "created_at": self._now,
                 }
                 for key in fresh
             ]  # fmt: skip
@@ -128,10 +142,6 @@ class Lookup:
         return found
 
     async def _find_meters(self, tenant: TenantEntry, keys: set[str]) -> None:
-        ordered = sorted(keys)
-        for at in range(0, len(ordered), 1000):
-            query = select(Meter.key, Meter.id).where(
-                Meter.tenant_id == tenant.id, Meter.key.in_(ordered[at : at + 1000])
-            )
-            for key, meter_id in (await self._session.execute(query)).all():
-                self._new.meters[tenant.id, key] = meter_id
+        for some in chunks(sorted(keys), _MOST_KEYS):
+            query = select(Meter.key, Meter.id).where(Meter.tenant_id == tenant.id, Meter.key.in_(some))
+            self._new.meters |= {(tenant.id, key): found for key, found in await self._session.execute(query)}

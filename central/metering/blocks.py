@@ -7,7 +7,7 @@ order in which blocks arrive does not matter unless they contradict each other.
 
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
 from functools import lru_cache
@@ -79,15 +79,14 @@ class Day:
 
     def copy(self) -> "Day":
         """The day as it is now."""
-        return replace(self, values=self.values[:], flags=self.flags[:])
-
-    def figures(self) -> tuple[int, int, int]:
-        """Return (intervals held, all flags together, sum of billable counts); :class:`BlockError` beyond 64 bits."""
-        return figures(self.values, self.flags, array("q", (len(self.values),)))[0]
+        return Day(self.start, self.step, self.num, self.den, self.values[:], self.flags[:], self.version)
 
 
 def figures(values: "Buffer", flags: "Buffer", ends: "array[int]") -> list[tuple[int, int, int]]:
-    """Return :meth:`Day.figures` of days that stand one after the other, the i-th up to interval ``ends[i]``."""
+    """Return (intervals held, all flags together, sum of billable counts) of days that stand one after the other.
+
+    The i-th goes up to interval ``ends[i]``. Raises :class:`BlockError` for a sum beyond 64 bits.
+    """
     try:
         found = days.figures(values, flags, ends, _MISSING, _NOT_BILLABLE)
     except days.DayError as error:
@@ -98,12 +97,14 @@ def figures(values: "Buffer", flags: "Buffer", ends: "array[int]") -> list[tuple
 class Merged(NamedTuple):
     """``changed``: the day is another than before. ``corrected``: it replaces values that somebody may have used.
 
-    ``contradicted``: a late block says something else than what is held at the same rank.
+    ``contradicted``: a late block says something else than what is held at the same rank. ``before``: the day as it
+    was; None where nothing of it could be replaced.
     """
 
     changed: bool
     corrected: bool
     contradicted: bool = False
+    before: Day | None = None
 
 
 class Frame(NamedTuple):
@@ -189,15 +190,17 @@ def unpack_day(start: int, num: int, den: int, version: int, data: bytes) -> Day
 
 def merge(day: Day, new: Cut, late: bool = False) -> Merged:
     """Merge ``new`` into ``day`` in place. ``late``: it was sent before what is held, so it fills, never corrects."""
+    low, high = new.at, new.at + len(new.values)
+    free = day.flags[low:high] == _ALL_MISSING[: high - low]
+    before = None if free else day.copy()
     if (day.num, day.den) != (new.num, new.den):
         _rescale(day, new)
-    low, high = new.at, new.at + len(new.values)
-    if not any(new.flags) and day.flags[low:high] == _ALL_MISSING[: high - low]:
+    if free and not any(new.flags):
         day.values[low:high] = new.values
         day.flags[low:high] = new.flags
         return Merged(True, False)
     found = days.merge(day.values, day.flags, low, new.values, new.flags, _RANKS, _MISSING, late)
-    return Merged(bool(found & days.CHANGED), bool(found & days.CORRECTED), bool(found & days.CONTRADICTED))
+    return Merged(bool(found & days.CHANGED), bool(found & days.CORRECTED), bool(found & days.CONTRADICTED), before)
 
 
 def _rescale(day: Day, new: Cut) -> None:

@@ -1,16 +1,18 @@
 """Rows of stored days and of their series: found, entered and written by the thousand."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from datetime import date
+from typing import Any, Final, NamedTuple
 
 import msgspec
+from msgspec import json
 from msgspec.structs import asdict
-from sqlalchemy import insert, select, text
+from sqlalchemy import TextClause, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from central.metering.models import ProfileDay, ProfileSeries
-from central.metering.stored import day_id
+from central.metering.models import DAYS, ProfileDay, ProfileSeries
+from central.metering.stored import day_id, number
 from central.store.chunks import chunks
 from central.store.lists import is_one_of
 
@@ -67,7 +69,7 @@ async def series_of_kinds(session: AsyncSession, kinds: Collection[Kind]) -> Ser
     query = select(
         table.tenant_id, table.meter_id, table.channel, table.step, table.num, table.den, table.shift, table.id
     ).where(is_one_of(session, table.meter_id, {kind.meter_id for kind in kinds}))
-    for row in await session.execute(query):
+    for row in tuples(await session.execute(query)):
         forms = found.get(Kind(*row[:4]))
         if forms is not None:
             forms[Form(*row[4:7])] = row[7]
@@ -98,7 +100,7 @@ async def load(
     table = ProfileDay.__table__.c
     query = select(table.id, table.version, table.data).where(is_one_of(session, table.id, wanted))
     found = {}
-    for row_id, version, data in await session.execute(query):
+    for row_id, version, data in tuples(await session.execute(query)):
         kind, number, form = wanted[row_id]
         found[kind, number] = Stored(form, row_id, version, data)
     return found
@@ -122,3 +124,49 @@ async def save(session: AsyncSession, rows: list[Row]) -> None:
         else:
             columns = dict(zip(Row._fields, map(list, zip(*some, strict=True)), strict=True))
             await session.execute(_POSTGRESQL, columns)
+
+
+#: Condition that a column is in a list, by dialect; as :func:`_plain` hands it over.
+_AMONG: Final = {"sqlite": "IN (SELECT value FROM json_each(:ids))", "postgresql": "= ANY(CAST(:ids AS bigint[]))"}
+_KINDS: Final = {
+    dialect: text(
+        "SELECT id, meter_id, step, shift, num, den FROM profile_series "  # noqa: S608
+        f"WHERE tenant_id = :tenant AND channel = :channel AND meter_id {among}"
+    )
+    for dialect, among in _AMONG.items()
+}
+_PACKED: Final = {
+    dialect: text(
+        "SELECT d.id, d.data FROM profile_series s JOIN profile_day d "  # noqa: S608
+        f"ON d.id BETWEEN s.id * {DAYS} + :first AND s.id * {DAYS} + :last WHERE s.id {among}"
+    )
+    for dialect, among in _AMONG.items()
+}
+
+
+async def series_of_meters(
+    session: AsyncSession, tenant_id: int, channel: int, meters: Collection[int]
+) -> Sequence[tuple[int, int, int, int, int, int]]:
+    """``id``, ``meter_id``, ``step``, ``shift``, ``num``, ``den`` of one channel's series of many meters."""
+    return await _plain(session, _KINDS, meters, tenant=tenant_id, channel=channel)
+
+
+async def packed_days(
+    session: AsyncSession, series: Collection[int], first: date, last: date
+) -> Sequence[tuple[int, bytes]]:
+    """``id`` and ``data`` of the days ``first`` to ``last`` of many series, in no order."""
+    return await _plain(session, _PACKED, series, first=number(first), last=number(last))
+
+
+async def _plain(
+    session: AsyncSession, statements: Mapping[str, TextClause], ids: Collection[int], **values: int
+) -> Sequence[Any]:
+    dialect = session.get_bind().dialect.name
+    some = json.encode(list(ids)).decode() if dialect == "sqlite" else list(ids)
+    return tuples(await session.execute(statements[dialect], values | {"ids": some}))
+
+
+def tuples(result: Any) -> Sequence[Any]:
+    """Rows of integers and octets as the driver made them: SQLAlchemy's would take longer than unpacking a day does."""
+    rows: Sequence[Any] = result.cursor.fetchall()
+    return rows

@@ -4,8 +4,10 @@ A block that is exactly one local day of which nothing is held yet, as most are,
 once, together with all others of its transaction, for its figures. Everything else is merged day by day.
 """
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, Final
 
 import msgspec
@@ -106,7 +108,7 @@ class Blocks:
         forms |= {(kind, _form(day, number)) for (kind, number), day in merged.items()}
         await enter_series(session, forms, series)
         rows = _whole_rows(fresh, series)
-        rows += [_row(series[kind][_form(day, number)], number, day) for (kind, number), day in merged.items()]
+        rows += _merged_rows(merged, series)
         moved = {stored[place].id for place in merged if place in stored} - {row.id for row in rows}
         if versions:
             await session.execute(insert(ProfileVersion.__table__), versions)  # type: ignore[arg-type]
@@ -152,10 +154,9 @@ def _merge(place: Place, parts: Sequence[_Part], held: Stored | None, now: int) 
             day = Day.empty(each)
         if day.start != each.start or len(day.values) != each.count:
             raise BlockError(f"stored day {number} of {kind} begins at {day.start}, the meter's zone says {each.start}")
-        before = day.copy()
         outcome = merge(day, each, part.late)
-        if outcome.corrected:
-            versions.append(_version(kind, number, before, now, part.source, "a later delivery differs"))
+        if outcome.corrected and outcome.before is not None:
+            versions.append(_version(kind, number, outcome.before, now, part.source, "a later delivery differs"))
             day.version += 1
         if outcome.contradicted:
             beaten = Day.empty(each)
@@ -183,6 +184,18 @@ def _whole_rows(fresh: Mapping[Place, _Part], series: Series) -> list[Row]:
     return rows
 
 
+def _merged_rows(merged: Mapping[Place, Day], series: Series) -> list[Row]:
+    """Rows of days that merging has changed, their figures reckoned many at once."""
+    rows = []
+    for some in chunks(merged.items(), _AT_ONCE):
+        values = memoryview(b"".join(day.values for _, day in some)).cast("q")
+        flags = memoryview(b"".join(day.flags for _, day in some)).cast("H")
+        ends = array("q", accumulate(len(day.values) for _, day in some))
+        for ((kind, number), day), found in zip(some, figures(values, flags, ends), strict=True):
+            rows.append(Row(day_id(series[kind][_form(day, number)], number), *found, day.version, day.packed()))
+    return rows
+
+
 def _figures(blocks: Sequence[ProfileBlock], step: int) -> list[tuple[int, int, int]]:
     room = sum(block.count for block in blocks)
     values: Any = np.empty(room, np.int64)
@@ -200,10 +213,6 @@ def _figures(blocks: Sequence[ProfileBlock], step: int) -> list[tuple[int, int, 
 
 def _form(day: Day, number: int) -> Form:
     return Form(day.num, day.den, day.start - number * DAY)
-
-
-def _row(series_id: int, number: int, day: Day) -> Row:
-    return Row(day_id(series_id, number), *day.figures(), day.version, day.packed())
 
 
 def _version(kind: Kind, number: int, day: Day, now: int, source: str, reason: str) -> dict[str, Any]:

@@ -42,6 +42,8 @@ COMMANDS: Final = {
     "set_clock": N_("Set clock"),
     "apply_config": N_("Apply configuration"),
     "close_bill": N_("Demand reset"),
+    "set_forward": N_("Change CCEE's port"),
+    "test_forward": N_("Test CCEE's port"),
 }
 #: Kind of event -> (words, icon, Tabler colour).
 EVENTS: Final = {

@@ -10,16 +10,30 @@ import structlog
 
 from edge.commands.answer import error_result, failure, success
 from edge.config import Loaded, parse, unmask
+from edge.config.edit import with_forward
 from edge.config.store import ConfigStore
 from edge.drivers.contract import Readout
 from edge.errors import ConfigError, EdgeError, PreemptedError
+from edge.forwarder import Forwarder
 from edge.lines.contract import Claim, LineClass
 from edge.poller.reader import Outcome, Reader
 from edge.poller.schedule import Kind
 from edge.poller.unit import Unit
 from edge.spool import Spool
 from shared.intervals import Range
-from shared.wire import Action, ApplyConfig, CloseBill, Command, Item, ReadNow, ReadRange, Result, SetClock
+from shared.wire import (
+    Action,
+    ApplyConfig,
+    CloseBill,
+    Command,
+    Item,
+    ReadNow,
+    ReadRange,
+    Result,
+    SetClock,
+    SetForward,
+    TestForward,
+)
 
 log = structlog.get_logger("edge.commands")
 
@@ -43,6 +57,7 @@ class Commander:
     loaded: Loaded
     store: ConfigStore
     reload: Callable[[], None]
+    forwarder: Forwarder
     wall: Callable[[], float] = time.time
     _running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
@@ -98,6 +113,13 @@ class Commander:
             return failure(command.id, now, "expired", f"it came {late} s after its time and was not carried out")
         if isinstance(action, ApplyConfig):
             return self._apply(command.id, action)
+        if isinstance(action, SetForward):
+            toml = with_forward(self.loaded, action.meter, action.toml)
+            return self._apply(command.id, ApplyConfig(toml, action.base or self.loaded.hash))
+        if isinstance(action, TestForward):
+            passed = await self.forwarder.test(action.meter)
+            found = {"serial": passed.serial, "drift": round(passed.drift, 1), "intervals": passed.intervals}
+            return success(command.id, self.wall(), "read over its own forward", **found)
         unit = self.units.get(action.meter)
         if unit is None:
             known = ", ".join(sorted(self.units)[:20]) or "none"
@@ -183,6 +205,9 @@ class Commander:
             return failure(command, now, "conflict", text)
         if self.store.marker() is not None:
             return failure(command, now, "busy", "another configuration is being tried: wait for its result")
+        if connected := self.forwarder.connected:
+            text = f"CCEE is connected to {', '.join(connected)} and would be cut off: give it again when it has gone"
+            return failure(command, now, "busy", text)
         text = unmask(action.toml, current.text)
         if text == current.text:
             return success(command, now, "this configuration is in force already", hash=current.hash)

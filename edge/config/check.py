@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from difflib import get_close_matches
+from ipaddress import ip_address, ip_network
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -10,6 +11,7 @@ import msgspec
 from edge.config.model import (
     RENAMED,
     Config,
+    Forward,
     LineBase,
     Log,
     Meter,
@@ -105,11 +107,44 @@ def relations(config: Config) -> list[Problem]:
     lines = [line.name for line in config.lines]
     modules = [module.name for module in config.modules]
     for number, meter in enumerate(config.meters):
-        if meter.line not in lines:
+        if not meter.line and not (meter.forward and meter.forward.target):
+            problems.append(Problem(f"meters[{number}]", "has no 'line', and no [meters.forward] with a 'target'"))
+        elif meter.line and meter.line not in lines:
             problems.append(Problem(f"meters[{number}].line", _absent("line", meter.line, lines)))
         if meter.module and meter.module not in modules:
             problems.append(Problem(f"meters[{number}].module", _absent("module", meter.module, modules)))
-    return problems
+    return [*problems, *_forwards(config)]
+
+
+def _forwards(config: Config) -> Iterator[Problem]:
+    """Ports must differ, networks be networks, targets exist."""
+    lines = {line.name: line for line in config.lines}
+    ports: dict[int, list[tuple[str, str]]] = {}
+    for number, meter in enumerate(config.meters):
+        forward, where = meter.forward, f"meters[{number}].forward"
+        if forward is None:
+            continue
+        for network in forward.allow:
+            try:
+                ip_network(network)
+            except ValueError as error:
+                yield Problem(f"{where}.allow", f"{error}; a network is '10.20.0.0/24', one host '10.20.0.5'")
+        try:
+            host = ip_address(forward.listen)
+        except ValueError:
+            yield Problem(f"{where}.listen", f"{forward.listen!r} is not an address of this machine, like '10.20.0.1'")
+            continue
+        taken = [
+            at for at, other in ports.setdefault(forward.port, [])
+            if other == forward.listen or host.is_unspecified or ip_address(other).is_unspecified
+        ]  # fmt: skip
+        if taken:
+            yield Problem(f"{where}.port", f"port {forward.port} is taken already by {taken[0]}")
+        ports[forward.port].append((where, forward.listen))
+        if forward.target and ":" not in forward.target and forward.target not in lines:
+            yield Problem(f"{where}.target", _absent("line", forward.target, list(lines)))
+        if forward.mode == "exclusive" and forward.target in ("", meter.line):
+            yield Problem(f"{where}.target", "is needed in mode 'exclusive': a path of its own, 'host:port' or a line")
 
 
 def _uplink(uplink: Uplink) -> Iterator[Problem]:
@@ -149,8 +184,9 @@ def _tables(
             if isinstance(table, dict):
                 kind = table.get("kind")
                 yield f"{name}[{number}]", name, table, member or LINE_KINDS.get(kind if isinstance(kind, str) else "")
-                if name == "meters" and isinstance(table.get("schedule"), dict):
-                    yield f"{name}[{number}].schedule", "schedule", table["schedule"], MeterSchedule
+                for inner, struct in (("schedule", MeterSchedule), ("forward", Forward)) if name == "meters" else ():
+                    if isinstance(table.get(inner), dict):
+                        yield f"{name}[{number}].{inner}", inner, table[inner], struct
 
 
 def _keys(struct: type[msgspec.Struct]) -> list[str]:

@@ -115,8 +115,8 @@ def driver_settings(config: Config, meter: Meter) -> dict[str, Any]:
     """
     from edge.drivers import settings_type
 
-    line = next(line for line in config.lines if line.name == meter.line)
-    known = {"zone": config.zone, "link": link_of(line)}
+    line = next((line for line in config.lines if line.name == meter.line), None)
+    known = {"zone": config.zone, "link": "tcp" if line is None else link_of(line)}
     fields = settings_type(meter.protocol).__struct_fields__
     given = {**known, **meter.settings, "serial": meter.serial}
     return {key: value for key, value in given.items() if key in fields or key in meter.settings}

@@ -55,7 +55,8 @@ class Remote(Table, frozen=True):
 class Schedule(Table, frozen=True):
     """Seconds between readings of each kind, 0 = never; missing intervals are asked for ``backfill_days`` back.
 
-    A meter's clock that is off by more than ``clock_tolerance`` s is reported.
+    A meter's clock that is off by more than ``clock_tolerance`` s is reported. Meters that CCEE reads over the
+    same line are asked for profile and back-fill outside ``ccee_window`` (local time; empty: at any time).
     """
 
     profile: Period = 900
@@ -65,6 +66,7 @@ class Schedule(Table, frozen=True):
     clock: Period = 86400
     backfill_days: Annotated[int, Meta(ge=0, le=400)] = 37
     clock_tolerance: Annotated[int, Meta(ge=1, le=86400)] = 30
+    ccee_window: Annotated[str, Meta(pattern=r"^(([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d)?$")] = "00:00-10:00"
 
 
 class MeterSchedule(Table, frozen=True):
@@ -77,6 +79,30 @@ class MeterSchedule(Table, frozen=True):
     clock: Period | None = None
     backfill_days: Annotated[int, Meta(ge=0, le=400)] | None = None
     clock_tolerance: Annotated[int, Meta(ge=1, le=86400)] | None = None
+    ccee_window: Annotated[str, Meta(pattern=r"^(([01]\d|2[0-3]):[0-5]\d-([01]\d|2[0-3]):[0-5]\d)?$")] | None = None
+
+
+class Forward(Table, frozen=True, kw_only=True):
+    """The way of CCEE to one meter: a port here, forwarded to the meter's line or to ``target``.
+
+    ``allow``: networks that may connect; nobody else, so an empty list closes the door. ``target``: ``host:port`` of a
+    meter on the utility's own network, or the name of a line that only CCEE uses; the meter's own line without.
+    shared: CCEE pre-empts our own reading. exclusive: nobody else uses the path. ``interface``: the only one that is
+    listened on. ``flush_ms``: octets of a serial line go on after so long a silence; 0 = each at once.
+    """
+
+    port: Annotated[int, Meta(ge=1, le=65535)]
+    listen: Annotated[str, Meta(min_length=1, max_length=64)] = "0.0.0.0"  # noqa: S104  # who may come is ``allow``'s
+    interface: Annotated[str, Meta(max_length=15, pattern=r"^[^\s/]*$")] = ""
+    allow: Annotated[list[Annotated[str, Meta(min_length=1, max_length=64)]], Meta(max_length=64)] = []
+    mode: Literal["exclusive", "shared"] = "shared"
+    target: Annotated[str, Meta(max_length=260, pattern=r"^(\S+:[0-9]{1,5})?$|^[A-Za-z0-9][\w.\-]{0,47}$")] = ""
+    idle_seconds: Annotated[int, Meta(ge=5, le=86400)] = 120
+    total_seconds: Annotated[int, Meta(ge=10, le=86400)] = 3600
+    resume_seconds: Annotated[int, Meta(ge=0, le=3600)] = 30  # own reading rests so long after CCEE has gone
+    flush_ms: Annotated[int, Meta(ge=0, le=50)] = 5
+    capture: bool = True
+    self_test_hours: Annotated[int, Meta(ge=0, le=168)] = 6  # 0 = only on command
 
 
 class Module(Table, frozen=True):
@@ -128,16 +154,20 @@ Line = TcpLine | SerialLine
 
 
 class Meter(Table, frozen=True):
-    """One meter. ``id`` names it everywhere, ``serial`` is what it must answer; ``settings`` belong to the driver."""
+    """One meter. ``id`` names it everywhere, ``serial`` is what it must answer; ``settings`` belong to the driver.
+
+    ``line`` may be left out where ``forward.target`` leads to the meter: then we only forward.
+    """
 
     id: Id
     serial: Annotated[str, Meta(min_length=1, max_length=64)]
-    line: Id
+    line: Annotated[str, Meta(max_length=48, pattern=f"{ID_PATTERN}|^$")] = ""
     protocol: Annotated[str, Meta(min_length=1, max_length=32)] = "abnt"
     module: str = ""
     enabled: bool = True
     settings: dict[str, Any] = {}
     schedule: MeterSchedule = MeterSchedule()
+    forward: Forward | None = None
 
 
 class Config(Table, frozen=True):

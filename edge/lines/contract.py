@@ -40,7 +40,10 @@ class Claim(Protocol):
 
     @property
     def must_yield(self) -> bool:
-        """A higher class waits: stop at the next frame boundary (raise ``PreemptedError``)."""
+        """A higher class waits: stop at the next frame boundary (raise ``PreemptedError``).
+
+        For CCEE the line is taken away 3 s later, wherever the conversation then is.
+        """
         ...
 
 

@@ -17,6 +17,11 @@ from edge.lines.pipe import Pipe
 from shared.wire import LineState, LineTelemetry
 
 RECONNECT: Final = Backoff(first=1.0, ceiling=120.0, jitter=0.3)
+#: CCEE waits no longer for a frame to end (dossier ccee-ons §13, F5).
+CCEE_PATIENCE: Final = 3.0  # s
+#: After a conversation was cut, what the meter still says to its last owner ends within this time, or with a pause.
+SETTLE: Final = 0.5  # s
+SETTLED: Final = 0.05  # s without an octet
 
 Opener = Callable[[], Awaitable[Pipe]]
 
@@ -74,10 +79,28 @@ class LineClaim:
     transport: Transport
     _arbiter: Arbiter
     _ticket: Ticket
+    _pipe: Pipe
+    _cut: bool  # the owner before was cut off in the middle of something
+    _drop: Callable[[], Awaitable[None]]
+    _network: bool
 
     @property
     def must_yield(self) -> bool:
         return self._arbiter.must_yield(self._ticket)
+
+    @asynccontextmanager
+    async def lent(self) -> AsyncIterator[int]:
+        """The line's descriptor, for a borrower that reads and writes it itself until the block ends."""
+        if self._cut:
+            end = time.monotonic() + SETTLE
+            while time.monotonic() < end and await self.transport.read(4096, SETTLED):
+                pass
+        try:
+            with self._pipe.lent() as descriptor:
+                yield descriptor
+        finally:
+            if self._network:  # its end may have been passed on
+                await self._drop()
 
 
 class ManagedLine:
@@ -121,25 +144,62 @@ class ManagedLine:
         self._since = wall()
         self._idle_timer: asyncio.TimerHandle | None = None
         self._closing: set[asyncio.Task[None]] = set()
+        self._patience: asyncio.Timeout | None = None  # of the owner, while CCEE may wait
+        self._resting: asyncio.TimerHandle | None = None
+        self._cut = False
 
     @property
     def status(self) -> LineStatus:
         return self._status
 
     @asynccontextmanager
-    async def claim(self, line_class: LineClass, owner: str) -> AsyncIterator[LineClaim]:
-        """Own the line inside ``async with``; :class:`LinkError` when it is disabled, backs off or cannot be opened."""
+    async def claim(self, line_class: LineClass, owner: str, rest: float = 0.0) -> AsyncIterator[LineClaim]:
+        """Own the line inside ``async with``; :class:`LinkError` when it is disabled, backs off or cannot be opened.
+
+        An owner that has not left :data:`CCEE_PATIENCE` after CCEE came is cut off with :class:`PreemptedError`; with
+        the same a command is refused while CCEE is connected. ``rest``: s for which the line is CCEE's alone after it.
+        """
         if not self.enabled:
             raise LinkError(f"line {self.name} is disabled in the configuration")
+        holder = self._arbiter.owner
+        if line_class is LineClass.COMMAND and holder is not None and holder.line_class is LineClass.CCEE:
+            raise PreemptedError(f"CCEE reads over line {self.name} ({holder.owner}): try again when it has gone")
         ticket = await self._own(line_class, owner)
+        try:
+            if line_class is LineClass.CCEE:
+                async with self._owned(ticket, line_class) as claim:
+                    yield claim
+                return
+            try:
+                async with asyncio.timeout(None) as self._patience:
+                    self._hurry()
+                    async with self._owned(ticket, line_class) as claim:
+                        yield claim
+            except TimeoutError:
+                if self._patience is None or not self._patience.expired():
+                    raise
+                self._cut = True
+                raise PreemptedError(f"line {self.name} was taken for CCEE in the middle of an exchange") from None
+            finally:
+                self._patience = None
+        finally:
+            self._leave(ticket, rest)
+
+    @asynccontextmanager
+    async def _owned(self, ticket: Ticket, line_class: LineClass) -> AsyncIterator[LineClaim]:
+        """Open the line and account for what becomes of it."""
         began = self._clock()
+        cut, self._cut = self._cut, False
         try:
             transport = await self._open(line_class)
             self._become(LineStatus.BUSY)
             began = self._clock()
             try:
-                yield LineClaim(transport, self._arbiter, ticket)
+                assert self._pipe is not None  # noqa: S101  # just opened
+                network = self._reopen_after_silence
+                yield LineClaim(transport, self._arbiter, ticket, self._pipe, cut, self._drop, network)
             except PreemptedError:
+                self._cut = True
                 raise
             except EdgeError as error:
                 await self._failed(error)
@@ -152,10 +212,12 @@ class ManagedLine:
                 self._failures = 0
         finally:
             self.statistics.busy_seconds += self._clock() - began
-            self._leave(ticket)
 
     async def close(self) -> None:
         """Close the connection; the line opens again when it is next claimed."""
+        if self._resting is not None:
+            self._resting.cancel()
+            self._reopen()
         await self._drop()
         if self._closing:
             await asyncio.gather(*self._closing)
@@ -182,6 +244,7 @@ class ManagedLine:
     async def _own(self, line_class: LineClass, owner: str) -> Ticket:
         ticket = self._arbiter.ask(line_class, owner)
         if self._arbiter.owner is not ticket:
+            self._hurry()
             granted = self._grants[ticket] = asyncio.get_running_loop().create_future()
             try:
                 await granted
@@ -195,14 +258,37 @@ class ManagedLine:
             self._idle_timer = None
         return ticket
 
-    def _leave(self, ticket: Ticket) -> None:
+    def _hurry(self) -> None:
+        """Give the owner a last term while CCEE waits, and take it back when CCEE has left the queue."""
+        if self._patience is not None and not self._patience.expired():
+            last = asyncio.get_running_loop().time() + CCEE_PATIENCE
+            if not self._arbiter.ccee_waits:
+                self._patience.reschedule(None)
+            elif self._patience.when() is None:
+                self._patience.reschedule(last)
+
+    def _grant(self, ticket: Ticket | None) -> None:
+        granted = None if ticket is None else self._grants.get(ticket)
+        if granted is not None and not granted.done():
+            granted.set_result(None)
+
+    def _reopen(self) -> None:
+        self._resting = None
+        self._grant(self._arbiter.rest(False))
+
+    def _leave(self, ticket: Ticket, rest: float = 0.0) -> None:
         owned = self._arbiter.owner is ticket
+        if owned and rest > 0:
+            self._arbiter.rest(True)
+            if self._resting is not None:
+                self._resting.cancel()
+            self._resting = asyncio.get_running_loop().call_later(rest, self._reopen)
         following = self._arbiter.leave(ticket)
         if following is not None:
-            granted = self._grants.get(following)
-            if granted is not None and not granted.done():
-                granted.set_result(None)
-        elif owned:
+            self._grant(following)
+        if not owned:
+            self._hurry()
+        elif following is None:
             if self._status is LineStatus.BUSY:
                 self._become(LineStatus.IDLE)
             if self._idle_close and self._pipe is not None:

@@ -1,6 +1,8 @@
 """A byte pipe over any asyncio transport: the one implementation of ``Transport`` for TCP and serial ports."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from edge.errors import LinkError
@@ -62,6 +64,26 @@ class Pipe(asyncio.Protocol):
         thrown = len(self._buffer)
         self._buffer.clear()
         return thrown
+
+    @contextmanager
+    def lent(self) -> Iterator[int]:
+        """Give the descriptor to somebody else, who reads and writes it until the block ends; it stays non-blocking.
+
+        What had arrived and was not read is thrown away: it was not meant for the borrower.
+        """
+        if self._transport is None:
+            raise LinkError(f"{self.name} {self._reason}")
+        port = self._transport.get_extra_info("socket") or self._transport.get_extra_info("serial")
+        self.purge()
+        if not self._paused:
+            self._transport.pause_reading()
+        self._paused = True
+        try:
+            yield port.fileno()
+        finally:
+            self._paused = False
+            if self._transport is not None:
+                self._transport.resume_reading()
 
     async def close(self) -> None:
         if self._transport is not None:

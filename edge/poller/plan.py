@@ -4,6 +4,7 @@ Due instants lie on the wall clock's grid (edge.poller.schedule). When the wall 
 length and what is due is planned anew.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Final, NamedTuple
@@ -36,6 +37,13 @@ class Wait(NamedTuple):
 
 Step = Visit | Backfill | Wait
 
+#: When mass memory may be read: the instant itself, or a later one.
+Free = Callable[[float], float]
+
+
+def always(at: float) -> float:
+    return at
+
 
 @dataclass
 class _Entry:
@@ -62,6 +70,7 @@ class _Meter:
     backfill_at: float = 0.0  # last chunk
     visited: float = 0.0  # last turn
     quarantined: bool = False
+    free: Free = always
 
 
 class Plan:
@@ -73,12 +82,17 @@ class Plan:
         self._backfilled_at = 0.0
         self._now = 0.0
 
-    def add(self, meter: str, periods: dict[Kind, int], now: float) -> None:
-        """Take a meter in; what it reads is due within the spread of the grid, not all at once."""
+    def add(self, meter: str, periods: dict[Kind, int], now: float, free: Free = always) -> None:
+        """Take a meter in; what it reads is due within the spread of the grid, not all at once.
+
+        Profile and back-fill are moved to where ``free`` says: CCEE has its hours.
+        """
         offset = offset_of(meter)
         first = now + offset % 5  # a new meter shows life at once
         entries = [_Entry(kind, period, min(first, next_due(now, period, offset))) for kind, period in periods.items()]
-        self._meters[meter] = _Meter(meter, offset, entries)
+        for entry in entries:
+            entry.due = free(entry.due) if entry.kind is Kind.PROFILE else entry.due
+        self._meters[meter] = _Meter(meter, offset, entries, free=free)
 
     def next(self, now: float) -> Step:
         """What to do now. A visit that is due goes first, except for the share of back-fill (``BACKFILL_SHARE``)."""
@@ -100,7 +114,8 @@ class Plan:
         unit.failures, unit.hold, unit.quarantined = 0, 0.0, False
         for entry in unit.entries:
             if entry.kind is kind:
-                entry.due = next_due(now, entry.period, unit.offset)
+                due = next_due(now, entry.period, unit.offset)
+                entry.due = unit.free(due) if kind is Kind.PROFILE else due
                 entry.failures, entry.hold, entry.quarantined = 0, 0.0, False
 
     def failed(self, meter: str, kind: Kind | None, now: float, error: Exception) -> float:
@@ -159,13 +174,17 @@ class Plan:
 
     def _hungry(self, now: float) -> _Meter | None:
         """The meter whose turn for back-fill it is."""
-        ready = [u for u in self._meters.values() if u.backfill and u.hold <= now and u.backfill_hold <= now]
+        ready = [
+            u
+            for u in self._meters.values()
+            if u.backfill and u.hold <= now and u.backfill_hold <= now and u.free(now) <= now
+        ]
         return min(ready, key=lambda unit: unit.backfill_at, default=None)
 
     def _wake(self, now: float) -> float:
         """When something may be due next."""
         instants = [max(e.due, e.hold, u.hold) for u in self._meters.values() for e in u.entries]
-        instants += [max(u.backfill_hold, u.hold) for u in self._meters.values() if u.backfill]
+        instants += [u.free(max(u.backfill_hold, u.hold, now)) for u in self._meters.values() if u.backfill]
         return min(instants, default=now + LONGEST_SLEEP)
 
     def _heal(self, now: float) -> None:

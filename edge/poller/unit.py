@@ -5,13 +5,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from edge.config.model import Meter, Schedule
 from edge.drivers.contract import Driver, Evidence, Readout
 from edge.lines.line import ManagedLine
 from edge.poller.health import Health, State
 from edge.poller.memory import DAY, ProfileMemory
-from edge.poller.schedule import periods
+from edge.poller.schedule import after_window, periods
 from edge.poller.seen import Seen
 from edge.spool import Ranges, Visit
 from shared.intervals import Range
@@ -38,11 +39,17 @@ class Unit:
     losses: int = 0  # the spool's, when the memory was read from it
     chunk: int = DAY  # of back-fill, s
     proven: dict[str, int] = field(default_factory=dict)  # what -> instant of the last evidence kept
+    zone: ZoneInfo = ZoneInfo("UTC")  # noqa: RUF009  # of the gateway
+    shared: bool = False  # CCEE reads over the same line
     storing: asyncio.Lock = field(default_factory=asyncio.Lock)  # held from building a visit until it is settled
 
     @property
     def id(self) -> str:
         return self.config.id
+
+    def free(self, at: float) -> float:
+        """When mass memory may be read from ``at`` on: outside CCEE's window where CCEE reads over the same line."""
+        return after_window(at, self.schedule.ccee_window, self.zone) if self.shared else at
 
     @property
     def backfill_days(self) -> int:

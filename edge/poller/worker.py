@@ -42,7 +42,8 @@ class LineWorker:
         self._wall = wall
         self._series = Series()
         for unit in units:
-            self.plan.add(unit.id, periods(unit.schedule), wall())  # back-fill begins after the first live reading
+            # back-fill begins after the first live reading
+            self.plan.add(unit.id, periods(unit.schedule), wall(), unit.free)
 
     async def run(self) -> None:
         while True:

@@ -53,7 +53,7 @@ KINDS: Final[dict[type, Kind]] = {
 }
 
 #: What may go before its retention when room is short, in this order, and only when acknowledged.
-DROPPABLE: Final = (Kind.PROFILE, Kind.CAPTURE, Kind.INSTANT, Kind.TELEMETRY)
+DROPPABLE: Final = (Kind.PROFILE, Kind.INSTANT, Kind.TELEMETRY, Kind.CAPTURE)
 
 
 class Encoded(NamedTuple):

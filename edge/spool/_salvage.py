@@ -25,7 +25,7 @@ from edge.spool._transaction import INSERT
 
 _SUFFIXES: Final = ("-wal", "-shm", "")  # the log first: it must never meet another database
 _KEPT: Final = 2  # damaged files kept for the person who looks
-_TAKEN_OVER: Final = ("driver_state", "commands", "evidence")
+_TAKEN_OVER: Final = ("driver_state", "commands", "evidence", "connections")
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from edge.spool._errors import SpoolDiskError, SpoolNewerError
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
-VERSION: Final = 1
+VERSION: Final = 2
 
 #: (number, what it does, statements). A released migration is never changed; a new one is added at the end.
 MIGRATIONS: Final[tuple[tuple[int, str, tuple[str, ...]], ...]] = (
@@ -46,6 +46,15 @@ MIGRATIONS: Final[tuple[tuple[int, str, tuple[str, ...]], ...]] = (
             "CREATE INDEX evidence_meter ON evidence (meter, at)",
         ),
     ),
+    (
+        2,
+        "forwarded_connections",
+        (
+            # Forwarded connections that are open: what a restart finds here was cut by it.
+            """CREATE TABLE connections (
+                meter TEXT, started_ms INTEGER, opened BLOB NOT NULL, PRIMARY KEY (meter, started_ms)) WITHOUT ROWID""",
+        ),
+    ),
 )
 
 
@@ -57,6 +66,7 @@ TABLES: Final = {
     "intervals": "meter, channel, ranges",
     "commands": "id, begun_at, lived_at, result",
     "evidence": "id, meter, at, what, frames, lived_at",
+    "connections": "meter, started_ms, opened",
 }
 
 

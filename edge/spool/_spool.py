@@ -20,12 +20,14 @@ from edge.spool._room import Level
 from edge.spool._rows import COLUMNS, Row, encode_item
 from edge.spool._stores import (
     CommandStore,
+    ConnectionStore,
     EvidenceStore,
     IntervalStore,
     Ranges,
     StateStore,
     encode_ranges,
     encode_state,
+    put_connection,
     put_evidence,
     put_ranges,
     put_result,
@@ -35,7 +37,7 @@ from edge.spool._transaction import Transaction
 from edge.spool._writer import Writer
 from edge.spool.settings import SpoolSettings
 from shared.ids import check_id
-from shared.wire import Item, Result
+from shared.wire import ForwardConnection, Item, Result
 
 log = structlog.get_logger("spool")
 
@@ -92,6 +94,7 @@ class Spool:
         self.intervals = IntervalStore(self)
         self.commands = CommandStore(self)
         self.evidence = EvidenceStore(self)
+        self.connections = ConnectionStore(self)
 
     async def __aenter__(self) -> "Spool":
         loop = asyncio.get_running_loop()
@@ -156,6 +159,7 @@ class Spool:
         """
         encoded = [encode_item(item) for item in visit.items]
         results = [(i.command, e.payload) for i, e in zip(visit.items, encoded, strict=True) if isinstance(i, Result)]
+        closed = [(item.meter, item.started_ms) for item in visit.items if isinstance(item, ForwardConnection)]
         states = [(meter, encode_state(state)) for meter, state in visit.state.items()]
         ranges = [(*key, encode_ranges(held)) for key, held in visit.intervals.items()]
 
@@ -163,6 +167,8 @@ class Spool:
             seqs = tx.append(encoded)
             for command, payload in results:
                 put_result(tx, command, payload)
+            for connection in closed:
+                put_connection(tx, *connection)
             for meter, text in states:
                 put_state(tx, meter, text)
             for meter, channel, data in ranges:

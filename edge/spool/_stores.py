@@ -10,7 +10,7 @@ import msgspec
 
 from edge.drivers.contract import Evidence
 from edge.spool._transaction import Transaction
-from shared.wire import Result, decode
+from shared.wire import ForwardConnection, Result, decode, encode
 
 T = TypeVar("T")
 
@@ -127,6 +127,26 @@ class EvidenceStore:
         return [Evidence(meter, at, what, _frames.decode(frames)) for meter, at, what, frames in rows]
 
 
+@dataclass(frozen=True)
+class ConnectionStore:
+    """Forwarded connections that are open. A ``ForwardConnection`` that is added to the spool closes its own."""
+
+    access: Access
+
+    async def open(self, opened: ForwardConnection) -> None:
+        """Note that a connection was opened, with all that is known of it."""
+        row = (opened.meter, opened.started_ms, encode(opened))
+        query = "INSERT OR REPLACE INTO connections (meter, started_ms, opened) VALUES (?, ?, ?)"
+        await self.access.write(lambda tx: tx.connection.execute(query, row).rowcount)
+
+    async def unfinished(self) -> list[ForwardConnection]:
+        """Connections that were never closed: after a start, those that it cut."""
+        rows = await self.access.read(
+            lambda c: c.execute("SELECT opened FROM connections ORDER BY started_ms").fetchall()
+        )
+        return [decode(row[0], ForwardConnection) for row in rows]
+
+
 def encode_state(state: Mapping[str, Any]) -> str:
     return json.dumps(state, separators=(",", ":"), sort_keys=True)
 
@@ -164,3 +184,7 @@ def put_result(tx: Transaction, command: str, payload: bytes) -> None:
         " ON CONFLICT (id) DO UPDATE SET result = excluded.result",
         (command, tx.now, tx.lived, payload),
     )
+
+
+def put_connection(tx: Transaction, meter: str, started_ms: int) -> None:
+    tx.connection.execute("DELETE FROM connections WHERE meter = ? AND started_ms = ?", (meter, started_ms))

@@ -116,7 +116,7 @@ def fields_of(kind: type[msgspec.Struct]) -> set[str]:
     "kind",
     [
         model.Config, model.Uplink, model.Spool, model.Log, model.Permissions, model.Remote, model.Schedule,
-        model.Module, model.Meter, *LINE_KINDS.values(), AbntSettings, PartialRequest,
+        model.Module, model.Meter, model.Forward, *LINE_KINDS.values(), AbntSettings, PartialRequest,
     ],
     ids=lambda kind: kind.__name__,
 )  # fmt: skip

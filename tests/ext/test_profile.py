@@ -127,6 +127,46 @@ def test_gaps_and_constants_cost_almost_nothing(profile: ModuleType) -> None:
     assert len(profile.pack(night, good(96), 900)) <= 28
 
 
+@pytest.mark.parametrize("count", [96, 288, 1440, 8640])
+def test_what_says_nothing_costs_nothing_however_long(profile: ModuleType, count: int) -> None:
+    for value in (0, 5, -(2**63)):
+        assert len(profile.pack(array("q", [value] * count), good(count), 60)) <= 20
+    steady = profile.pack(array("q", range(0, 25 * count, 25)), good(count), 60)
+    assert len(steady) <= 16 + count // 64  # a bit for eight intervals
+    missing = array("H", [1] * count)
+    assert len(profile.pack(array("q", bytes(8 * count)), missing, 60)) <= 13
+    holes = good(count)
+    for first in range(10, count, count // 4):
+        holes[first : first + 7] = array("H", [1] * 7)
+    assert len(profile.pack(array("q", [5] * count), holes, 60)) <= 34
+
+
+@pytest.mark.parametrize(("bits", "most"), [(12, 1.75), (32, 4.8), (64, 8.8)])
+def test_noise_costs_little_more_than_its_bits(profile: ModuleType, bits: int, most: float) -> None:
+    values = np.random.default_rng(bits).integers(-(2**63), 2**63, 96 * 20, np.int64) >> 64 - bits
+    blocks = profile.pack_each(values, np.zeros(len(values), np.uint16), 900, 96)
+    assert sum(map(len, blocks)) / len(values) < most
+    found = np.empty_like(values)
+    profile.unpack_into(blocks, found, np.empty(len(values), np.uint16), 900)
+    assert np.array_equal(found, values)
+
+
+@pytest.mark.parametrize("unit", [1, 2, 3, 7, 11, 13, 30, 143, 2039, 2048, 2053, 86_400])
+def test_a_common_unit_is_found_and_only_where_there_is_one(profile: ModuleType, unit: int) -> None:
+    rng = np.random.default_rng(unit)
+    for high in (2, 50, 5000):
+        counts = rng.integers(0, high, 96)
+        counts[:2] = (0, 1)
+        for offset in (0, 1):
+            block = profile.pack(counts * unit + offset, np.zeros(96, np.uint16), 900)
+            assert profile_reference.read(block)[0] == (counts * unit + offset).tolist()
+            assert bool(block[0] & 8) == (unit > 1)
+        counts[50] = counts[49]
+        spoilt = counts * unit
+        spoilt[50] += 1
+        assert not profile.pack(spoilt, np.zeros(96, np.uint16), 900)[0] & 8
+
+
 @pytest.mark.parametrize(("column", "most"), [("active", 1.32), ("inductive", 1.2), ("capacitive", 0.6)])
 def test_octets_per_reading_of_a_real_load(profile: ModuleType, column: str, most: float) -> None:
     with LOAD.open(encoding="utf-8", newline="") as file:
@@ -180,6 +220,21 @@ def test_every_truncation_and_every_bit_is_noticed(profile: ModuleType) -> None:
             profile.unpack(damaged)
         with pytest.raises(profile.ProfileError):
             profile.header(damaged)
+
+
+@settings(max_examples=60)
+@given(parts=runs, data=st.data())
+def test_any_block_cut_or_changed_is_refused(
+    profile: ModuleType, parts: list[tuple[int, int, int]], data: st.DataObject
+) -> None:
+    block = profile.pack(*series(parts), 300)
+    damaged = bytearray(block)
+    damaged[data.draw(st.integers(0, len(block) - 1))] ^= data.draw(st.integers(1, 255))
+    room, flags = array("q", bytes(8 * 500)), good(500)
+    for wrong in (block[: data.draw(st.integers(0, len(block) - 1))], bytes(damaged), block + b"\0"):
+        for read in (profile.unpack, profile.header, lambda it: profile.unpack_into([it], room, flags, 300)):
+            with pytest.raises(profile.ProfileError):
+                read(wrong)
 
 
 @given(data=st.binary(max_size=80))
@@ -242,6 +297,29 @@ def test_wrong_content_under_a_right_checksum(profile: ModuleType, data: st.Data
 def test_each_refusal_says_what_is_wrong(profile: ModuleType, body: str, says: str) -> None:
     with pytest.raises(profile.ProfileError, match=says):
         profile.unpack(with_crc(bytes.fromhex(body)))
+
+
+def test_both_compilations_write_and_read_the_same(profile: ModuleType) -> None:
+    """The second one is for processors with AVX2; what it wrote, all must read."""
+    if not hasattr(profile, "_use_wide"):
+        assert str(profile.__file__).endswith(".py")
+        return
+    if not profile._use_wide(True):
+        pytest.skip("this processor has no AVX2")
+    rng = np.random.default_rng(8)
+    all_values = [rng.integers(-high, high, 500) * unit for high in (1, 9, 700, 2**18, 2**40) for unit in (1, 10)]
+    all_values.append(np.where(rng.random(500) < 0.01, 2**62, np.arange(500)))
+    flags = (rng.random(500) < 0.02).astype(np.uint16)
+    for values in all_values:
+        for count in (1, 9, 96, 500):
+            wide = profile.pack_each(values, flags, 900, count)
+            read = [profile.unpack(block) for block in wide]
+            assert not profile._use_wide(False)
+            try:
+                assert profile.pack_each(values, flags, 900, count) == wide
+                assert [profile.unpack(block) for block in wide] == read
+            finally:
+                profile._use_wide(True)
 
 
 # -- many blocks -----------------------------------------------------------------------------------------------------

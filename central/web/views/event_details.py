@@ -17,6 +17,7 @@ _QUIET: Final[Mapping[str, frozenset[str]]] = {
     "spool_damaged": frozenset({"first_seq", "last_seq", "stream_kept"}),
     "clock_set": frozenset({"code", "name"}),
     "field_reading": frozenset({"tool"}),
+    "forward_trouble": frozenset({"self_test"}),
 }
 _WORDS: Final = {
     "expected": N_("Expected serial"),
@@ -45,6 +46,10 @@ _WORDS: Final = {
     "why": N_("Why"),
     "place": N_("Where"),
     "kinds": N_("What was read"),
+    "verdict": N_("Verdict"),
+    "source": N_("Source"),
+    "failures": N_("Failures in a row"),
+    "refused": N_("Refused connections"),
 }
 _LEVELS: Final = {
     "free": N_("room again"), "pressure": N_("nearly full"), "full": N_("full"),

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from sqlalchemy import func, select
 
 from central.fleet import service as fleet
 from central.fleet.models import FleetCommand, GatewayLive
+from central.ingest.decode import decode_delivery
 from central.ingest.models import Rejected
 from central.ingest.run import run_ingest
 from central.registry.models import Gateway
@@ -326,3 +328,17 @@ async def test_killed_at_any_moment(
     await database.engine.dispose()
     assert await cursor(database) == (len(made.items), 0)
     await assert_equals(database, made)
+
+
+def test_size_of_a_delivery_is_the_memory_it_takes() -> None:
+    """So that ``ingest.queue_bytes`` bounds the process, whatever gateways send."""
+    for values in ([1] * 4, list(range(96))):
+        items: list[Item] = [block("meter-1", MIDNIGHT + 3600 * hour, values) for hour in range(400)]
+        payload = encode(Batch(SPOOL, 1, items))
+        tracemalloc.start()
+        try:
+            delivery = decode_delivery(TOPIC, payload)
+            taken, _ = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert 0.7 * taken < delivery.size < 1.6 * taken

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from central.metering.blocks import BlockError, Day, cut, merge
+from central.metering.blocks import BlockError, Day, cut, figures, merge
 from shared.intervals import IntervalSet
 from shared.quality import Quality, rank
 from shared.wire import ProfileBlock
@@ -103,7 +103,7 @@ def test_merge_is_the_rank_rule(blocks: list[tuple[int, list[tuple[int, int]]]])
     if day is not None:
         expected = [wanted.get(i, (0, 1)) for i in range(96)]
         assert list(zip(day.values, day.flags, strict=True)) == expected
-        held, flags, total = day.figures()
+        held, flags, total = figures(day.values, day.flags, array("q", [96]))[0]
         assert held == sum(not flag & 1 for _, flag in expected)
         assert total == sum(value for value, flag in expected if not flag & (64 | 256 | 1))
         assert flags == reduce(or_, (flag for _, flag in expected))

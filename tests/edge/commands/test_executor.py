@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -13,6 +14,8 @@ from edge.commands.executor import Commander
 from edge.config import Loaded, mask, parse
 from edge.config.store import ConfigStore, Phase
 from edge.errors import BusyError, LinkError, NoiseError, ProtocolError, RefusedError, SilenceError, WrongMeterError
+from edge.fleet import Fleet
+from edge.forwarder import Forwarder
 from edge.lines.contract import LineClass
 from edge.poller.reader import Reader
 from edge.spool import Spool, SpoolFullError
@@ -26,6 +29,8 @@ from shared.wire import (
     ReadRange,
     Result,
     SetClock,
+    SetForward,
+    TestForward,
     decode_item,
 )
 from tests.edge.config.test_config import GOOD
@@ -66,15 +71,14 @@ async def bench(tmp_path: Path, spool_path: Path) -> AsyncIterator[Bench]:
         driver = FakeDriver()
         store = ConfigStore(path)
         reloads: list[int] = []
-        commander = Commander(
-            spool,
-            Reader(spool, lambda progress: None),
-            {"m1": make_unit(line, driver)},
-            store.start()[0],
-            store,
-            lambda: reloads.append(1),
-        )
-        yield Bench(spool, driver, commander, store, reloads)
+        loaded = store.start()[0]
+        units = {"m1": make_unit(line, driver)}
+        fleet = Fleet(ZoneInfo("UTC"), {"line1": line}, units)
+        async with Forwarder(loaded.config, fleet, spool) as forwarder:
+            commander = Commander(
+                spool, Reader(spool, lambda progress: None), units, loaded, store, lambda: reloads.append(1), forwarder
+            )
+            yield Bench(spool, driver, commander, store, reloads)
 
 
 async def test_read_now(bench: Bench) -> None:
@@ -293,3 +297,50 @@ async def test_apply_needs_permission(bench: Bench) -> None:
     assert result is not None
     assert result.code == "not_permitted"
     assert isinstance(bench.commander.loaded, Loaded)
+
+
+# -- forwards ----------------------------------------------------------------------------------------------------------
+
+FORWARD = 'port = 14001\nallow = ["10.20.0.0/24"]\n'
+
+
+async def test_a_forward_is_opened_as_a_configuration_on_trial(bench: Bench) -> None:
+    assert await bench.send(SetForward("m1", FORWARD)) is None
+    assert bench.reloads == [1]
+    loaded, marker = bench.store.start()
+    assert marker is not None
+    assert marker.phase is Phase.TRIAL
+    opened = loaded.config.meters[0].forward
+    assert opened is not None
+    assert (opened.port, opened.allow, loaded.config.meters[1].forward) == (14001, ["10.20.0.0/24"], None)
+    assert 'password = "s3cret"' in loaded.text
+
+
+@pytest.mark.parametrize(
+    ("action", "code", "text"),
+    [
+        (SetForward("m9", FORWARD), "invalid", "no meter m9 here; there are: m1, m2"),
+        (SetForward("m1", "port = 0"), "invalid", "not a forward: Expected `int` >= 1"),
+        (SetForward("m1", "[[meters]]"), "invalid", "not a forward"),
+        (SetForward("m1", "port = 1\nallow = ['x']"), "invalid", "does not appear to be an IPv4 or IPv6 network"),
+        (SetForward("m1", "port = 1\ntarget = 'nowhere'"), "invalid", "no line is called 'nowhere'"),
+        (SetForward("m1", ""), "done", "in force already"),
+        (TestForward("m1"), "invalid", "meter m1 has no forward here; there are: none"),
+    ],
+)
+async def test_forwards_that_cannot_be(bench: Bench, action: Action, code: str, text: str) -> None:
+    result = await bench.send(action)
+    assert result is not None
+    assert result.code == code
+    assert text in result.message
+    assert not bench.reloads
+    assert bench.store.path.read_text() == GOOD
+
+
+async def test_no_configuration_is_changed_under_ccee(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Forwarder, "connected", ["m1"])
+    for action in (SetForward("m1", FORWARD), ApplyConfig(GOOD + "\n")):
+        result = await bench.send(action)
+        assert result is not None
+        assert result.code == "busy"
+        assert "CCEE is connected to m1" in result.message

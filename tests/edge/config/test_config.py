@@ -236,3 +236,37 @@ def test_any_secret_survives_mask_and_unmask(secret: str) -> None:
     text = GOOD.replace('"s3cret"', quoted)
     again = unmask(mask(text), text)
     assert tomllib.loads(again)["uplink"]["password"] == secret
+
+
+FORWARDED = GOOD.replace('line = "a"\n', 'line = "a"\n[meters.forward]\nport = 14001\n', 1)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "text"),
+    [
+        ("port = 14001", "prot = 14001", "meters[0].forward.prot (m1): unknown key 'prot'; did you mean 'port'?"),
+        ("port = 14001", 'port = 1\nallow = ["10.0.0.1/8"]', "10.0.0.1/8 has host bits set; a network is"),
+        ("port = 14001", 'port = 1\nlisten = "eth0"', "'eth0' is not an address of this machine"),
+        ("port = 14001", 'port = 1\nmode = "exclusive"', "is needed in mode 'exclusive'"),
+        ("port = 14001", 'port = 1\ntarget = "c"', "no line is called 'c'"),
+        ('line = "a"', "", "has no 'line', and no [meters.forward] with a 'target'"),
+        (
+            'line = "b"',
+            'line = "b"\n[meters.forward]\nport = 14001',
+            "port 14001 is taken already by meters[0].forward",
+        ),
+        ("[[lines]]", '[schedule]\nccee_window = "0-10"\n[[lines]]', "schedule.ccee_window"),
+    ],
+)
+def test_wrong_forwards(old: str, new: str, text: str) -> None:
+    assert parse(FORWARDED).config.meters[0].forward is not None
+    assert any(text in problem for problem in problems(FORWARDED.replace(old, new, 1)))
+
+
+def test_a_meter_that_is_only_forwarded_needs_no_line() -> None:
+    target = 'target = "10.9.0.1:4059"\nmode = "exclusive"\n'
+    text = FORWARDED.replace('line = "a"\n', "", 1).replace("port = 14001\n", f"port = 14001\n{target}")
+    assert parse(text).config.meters[0].line == ""
+    apart = text.replace('line = "b"', 'line = "b"\n[meters.forward]\nport = 14001\nlisten = "10.0.0.2"')
+    meters = parse(apart.replace("port = 14001\n", 'port = 14001\nlisten = "10.0.0.1"\n', 1)).config.meters
+    assert [meter.forward.listen for meter in meters if meter.forward] == ["10.0.0.1", "10.0.0.2"]

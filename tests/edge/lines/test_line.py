@@ -2,16 +2,18 @@
 
 import asyncio
 import gc
+import os
 from collections.abc import AsyncIterator
 from random import Random
 
 import pytest
 
 from edge.backoff import Backoff
-from edge.errors import LinkError, SilenceError
+from edge.errors import LinkError, PreemptedError, SilenceError
 from edge.lines.contract import LineClass
 from edge.lines.line import LineStatus, ManagedLine
 from edge.lines.tcp import open_tcp
+from tests.ports import until
 
 Port = int
 
@@ -226,3 +228,63 @@ async def test_tcp_errors_name_the_address(host: str, text: str, unused_port: Po
     with pytest.raises(LinkError, match=text) as caught:
         await open_tcp(host, unused_port, 5.0)
     assert host in str(caught.value)
+
+
+async def test_ccee_cuts_an_owner_that_does_not_leave(
+    echo: tuple[EchoServer, Port], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the owner is: waiting for octets, asleep, or still connecting. Who leaves in time is not cut."""
+    monkeypatch.setattr("edge.lines.line.CCEE_PATIENCE", 0.1)
+    line = line_to(echo[1])
+    errors: list[BaseException | None] = []
+
+    async def own(seconds: float) -> None:
+        try:
+            async with line.claim(LineClass.BACKFILL, "own") as claim:
+                await claim.transport.read(1, seconds)
+            errors.append(None)
+        except PreemptedError as error:
+            errors.append(error)
+
+    for seconds, cut in ((60.0, True), (0.05, False)):
+        owner = asyncio.create_task(own(seconds))
+        await until(lambda: line.status is LineStatus.BUSY)
+        async with line.claim(LineClass.CCEE, "ccee") as claim:
+            await claim.transport.write(b"x")
+            assert await claim.transport.read(1, 2.0) == b"x"
+        await owner
+        assert isinstance(errors.pop(), PreemptedError) is cut
+    assert line.statistics.errors == 0  # nothing is wrong with the line
+    await line.close()
+
+
+async def test_ccee_that_gives_up_takes_its_term_back(
+    echo: tuple[EchoServer, Port], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.lines.line.CCEE_PATIENCE", 0.1)
+    line = line_to(echo[1])
+
+    async def come() -> None:
+        async with line.claim(LineClass.CCEE, "ccee"):
+            pass
+
+    async with line.claim(LineClass.PLANNED, "own") as claim:
+        ccee = asyncio.create_task(come())
+        await until(lambda: claim.must_yield)
+        ccee.cancel()
+        await asyncio.gather(ccee, return_exceptions=True)
+        await asyncio.sleep(0.2)  # not cut
+    await line.close()
+
+
+async def test_a_line_that_is_lent_belongs_to_the_borrower(echo: tuple[EchoServer, Port]) -> None:
+    line = line_to(echo[1])
+    async with line.claim(LineClass.PLANNED, "own") as claim:
+        await claim.transport.write(b"left over")
+        await asyncio.sleep(0.05)
+    async with line.claim(LineClass.CCEE, "ccee") as claim, claim.lent() as descriptor:
+        os.write(descriptor, b"mine")
+        await asyncio.sleep(0.05)
+        assert os.read(descriptor, 100) == b"mine"
+    assert await exchange(line, b"back") == b"back"
+    await line.close()

@@ -1,7 +1,9 @@
 """The planner as a pure machine: grid, stagger, penalties, back-fill's share, clocks that jump."""
 
 from collections import Counter
+from datetime import UTC, datetime
 from random import Random
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given, settings
@@ -23,7 +25,7 @@ from edge.errors import (
 )
 from edge.poller.plan import BACKFILL_SHARE, Backfill, Plan, Visit, Wait
 from edge.poller.policy import PENALTIES, Scope, penalty_of
-from edge.poller.schedule import SETTLE, SPREAD, Kind, next_due, offset_of, periods
+from edge.poller.schedule import SETTLE, SPREAD, Kind, after_window, next_due, offset_of, periods
 
 START = 1_700_000_100.0
 EVERY = periods(Schedule())
@@ -201,3 +203,50 @@ def test_a_clock_that_jumps_does_not_stop_the_readings(jump: float, failing: boo
     steps = run(plan, after, 2000)
     assert any(Kind.PROFILE in step.kinds for _, step in steps if isinstance(step, Visit))
     assert sum(isinstance(step, Visit) for _, step in steps) >= 15
+
+
+SAO_PAULO = ZoneInfo("America/Sao_Paulo")  # UTC-3
+
+
+@pytest.mark.parametrize(
+    ("at", "window", "free"),
+    [
+        ("02:59", "00:00-10:00", "02:59"), ("03:00", "00:00-10:00", "13:00"), ("12:59", "00:00-10:00", "13:00"),
+        ("13:00", "00:00-10:00", "13:00"), ("05:00", "", "05:00"), ("01:30", "22:00-06:00", "09:00"),
+        ("08:59", "22:00-06:00", "09:00"), ("09:00", "22:00-06:00", "09:00"), ("05:00", "02:00-02:00", "05:00"),
+    ],
+)  # fmt: skip
+def test_the_window_of_ccee(at: str, window: str, free: str) -> None:
+    def utc(text: str) -> float:
+        return datetime(2026, 3, 18, int(text[:2]), int(text[3:]), tzinfo=UTC).timestamp()
+
+    assert after_window(utc(at), window, SAO_PAULO) == utc(free)
+    late = datetime(2026, 3, 18, 1, 30, tzinfo=UTC).timestamp()  # 22:30 of the day before
+    assert after_window(late, "22:00-06:00", SAO_PAULO) == utc("09:00")
+
+
+def test_mass_memory_keeps_out_of_the_window_and_all_else_goes_on() -> None:
+    """Two days of a plan whose meter CCEE reads over the same line: whatever is missing then is read afterwards."""
+    plan, now = Plan(Random(1)), datetime(2026, 3, 18, 12, tzinfo=UTC).timestamp()
+    plan.add("m1", EVERY, now, lambda at: after_window(at, "00:00-10:00", SAO_PAULO))
+    plan.want_backfill("m1", True)
+    end, seen = now + 2 * 86400, Counter[tuple[str, bool]]()
+    while now < end:
+        step = plan.next(now)
+        hour = datetime.fromtimestamp(now, SAO_PAULO).hour
+        if isinstance(step, Visit):
+            for kind in step.kinds:
+                seen[kind.value, hour < 10] += 1
+                plan.done("m1", kind, now)
+            now += 1
+        elif isinstance(step, Backfill):
+            seen["backfill", hour < 10] += 1
+            plan.backfilled("m1")
+            now += 30
+        else:
+            now += step.seconds
+    assert seen["profile", True] == seen["backfill", True] == 0
+    assert seen["profile", False] >= 2 * 14 * 4 - 8
+    assert seen["backfill", False] > 100
+    assert seen["instantaneous", True] > 1000
+    assert seen["registers", True] >= 18

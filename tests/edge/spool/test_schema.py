@@ -86,12 +86,13 @@ def test_a_failing_step_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
     path = tmp_path / "spool.db"
     _schema.migrate(path)
     before = columns(path)
-    broken = (2, "broken", ("CREATE TABLE halfway (a)", "INSERT INTO nowhere VALUES (1)"))
+    number = _schema.VERSION + 1
+    broken = (number, "broken", ("CREATE TABLE halfway (a)", "INSERT INTO nowhere VALUES (1)"))
     monkeypatch.setattr(_schema, "MIGRATIONS", (*_schema.MIGRATIONS, broken))
     with pytest.raises(sqlite3.OperationalError, match="nowhere"):
-        _schema.migrate(path, target=2)
+        _schema.migrate(path, target=number)
     assert columns(path) == before
-    assert _schema.version_of(path) == 1
+    assert _schema.version_of(path) == _schema.VERSION
 
 
 async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
