@@ -39,8 +39,8 @@ SHORT: Final = {
     Verdict.CONSTANTS: "constants changed",
 }
 NO_CONNECTION: Final = (
-    "Check in this order: address and port against the register at the CCEE; VPN and route from here; that the "
-    "gateway runs and the meter's forward is open; that no firewall is between."
+    "Check in this order: address and port against the register at the CCEE; VPN and route from here; that the gateway "
+    "runs, the meter's forward is open and its allow-list holds this address; that no firewall is between."
 )
 CLOSED_AT_ONCE: Final = (
     "The port takes the connection and closes it: this address is not in the forward's allow-list, another connection "

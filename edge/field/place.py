@@ -67,8 +67,10 @@ def _of_gateway(text: str, file: Path, meter: str) -> Place:
     if meter not in known:
         raise ConfigError(f"no meter {meter!r} in {file}; there are: {', '.join(known) or 'none'}")
     found = known[meter]
-    line = next(line for line in config.lines if line.name == found.line)
-    return Place(text, line, config, found)
+    way = found.line or (found.forward.target if found.forward is not None else "")
+    if ":" in way:  # on the utility's own network: the gateway only forwards to it
+        return Place(text, TcpLine(name="field", address=way), config, found)
+    return Place(text, next(line for line in config.lines if line.name == way), config, found)
 
 
 def settings_for(place: Place, options: Options) -> dict[str, Any]:

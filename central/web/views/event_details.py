@@ -16,8 +16,8 @@ _QUIET: Final[Mapping[str, frozenset[str]]] = {
     "profile_lost": frozenset({"first_seq", "last_seq", "stream_kept"}),
     "spool_damaged": frozenset({"first_seq", "last_seq", "stream_kept"}),
     "clock_set": frozenset({"code", "name"}),
-    "forward_trouble": frozenset({"self_test"}),
     "field_reading": frozenset({"tool"}),
+    "forward_trouble": frozenset({"self_test"}),
 }
 _WORDS: Final = {
     "expected": N_("Expected serial"),
@@ -42,14 +42,14 @@ _WORDS: Final = {
     "level": N_("Level"),
     "dropped": N_("Dropped rows"),
     "seconds": N_("Difference"),
-    "verdict": N_("Verdict"),
-    "source": N_("Source"),
-    "failures": N_("Failures in a row"),
-    "refused": N_("Refused connections"),
     "who": N_("Who"),
     "why": N_("Why"),
     "place": N_("Where"),
     "kinds": N_("What was read"),
+    "verdict": N_("Verdict"),
+    "source": N_("Source"),
+    "failures": N_("Failures in a row"),
+    "refused": N_("Refused connections"),
 }
 _LEVELS: Final = {
     "free": N_("room again"), "pressure": N_("nearly full"), "full": N_("full"),

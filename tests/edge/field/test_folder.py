@@ -152,6 +152,11 @@ def test_places(tmp_path: Path) -> None:
     place = parse(f"{tmp_path}/gateway.toml#MG-1")
     assert place.meter is not None
     assert settings_for(place, Options(serial="99999999"))["serial"] == "12345678"
+    alone = '[[meters]]\nid = "MG-9"\nserial = "1"\n[meters.forward]\nport = 7009\ntarget = "10.0.0.9:4001"\n'
+    (tmp_path / "alone.toml").write_text(TOML + alone.replace('"1"', '"87654321"'))
+    line = parse(f"{tmp_path}/alone.toml#MG-9").line
+    assert isinstance(line, TcpLine)
+    assert line.address == "10.0.0.9:4001"
     for text, words in (
         ("ttyUSB0", "is no place"),
         ("host:0", "is no place"),

@@ -1,6 +1,7 @@
 """Readings on the spot: kept at once with who and why, through the line or a running gateway, killed or not."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from edge import control
 from edge.errors import ConfigError, LinkError, WrongMeterError
 from edge.export import named
 from edge.field.audit import audit
@@ -107,6 +109,16 @@ async def test_a_kill_loses_nothing_that_was_read(folder: Folder) -> None:
         assert brought.done == ["profile"]
 
 
+async def answering(socket: Path) -> None:
+    """Wait until the gateway takes requests; its socket's file is there a moment earlier."""
+    for _ in range(400):
+        with contextlib.suppress(LinkError, OSError):
+            async for _ in control.ask(socket, {"op": "status"}):
+                return
+        await asyncio.sleep(0.05)
+    raise AssertionError("the gateway never answered")
+
+
 async def test_through_a_gateway_that_runs_and_one_that_does_not(
     folder: Folder, tmp_path: Path, broker: Broker
 ) -> None:
@@ -115,7 +127,7 @@ async def test_through_a_gateway_that_runs_and_one_that_does_not(
         config.write_text(toml(tmp_path, broker.port, [port]))
         place = f"{config}#m-{SERIAL}"
         with GatewayProcess(config) as gateway:
-            await until(lambda: (tmp_path / "spool.db.sock").exists())
+            await answering(tmp_path / "spool.db.sock")
             brought = await read(parse(place), folder, Options(), ("registers", "instantaneous"), STAMP)
             assert (brought.through, brought.meter) == ("gateway", f"m-{SERIAL}")
             assert any(isinstance(item, InstantSnapshot) for item in brought.items)
