@@ -78,6 +78,7 @@ FORWARD_STATES: Final = {
     "testing": (N_("Self-test"), "azure"),
     "closed": (N_("Closed"), "secondary"),
     "failed": (N_("Failed"), "red"),
+    "untold": (N_("Not told yet"), "secondary"),  # configured, or its gateway is silent
 }
 FORWARD_MODES: Final = {
     "exclusive": N_("Port of its own"),

@@ -1,0 +1,46 @@
+"""Alarms in the reader's words."""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from central.alarms.service import AlarmView
+from central.web import ccee_words as words
+from central.web import labels
+from central.web.i18n import gettext
+from central.web.told import told
+
+#: As ``central.ccee.conditions`` writes it: a verdict, perhaps a second one, perhaps what the gateway said.
+_TEXT: Final = re.compile(r"(?P<first>I\d\d)(?:, then (?P<second>I\d\d))?(?:: (?P<said>.*))?", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmLine:
+    """An alarm and its words; ``said`` is what the sessions behind it said."""
+
+    view: AlarmView
+    title: str
+    sentence: str
+    advice: str
+    said: str
+    severity: str
+    colour: str
+
+
+def line(view: AlarmView) -> AlarmLine:
+    """Draw one alarm."""
+    said, colour = labels.state(labels.SEVERITIES, view.severity.word)
+    return AlarmLine(
+        view, words.title(view.code), words.sentence(view.code), words.advice(view.code), _said(view.text), said, colour
+    )
+
+
+def _said(text: str) -> str:
+    found = _TEXT.fullmatch(text)
+    if found is None:
+        return told(text)
+    codes = f"{found['first']} {words.title(found['first'])}"
+    if found["second"]:
+        second = f"{found['second']} {words.title(found['second'])}"
+        codes = gettext("%(first)s, then %(second)s") % {"first": codes, "second": second}
+    return f"{codes}: {told(found['said'])}" if found["said"] else codes
