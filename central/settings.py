@@ -92,6 +92,7 @@ class AlarmSettings(Section, frozen=True):
     smtp_host: str = ""
     smtp_port: Port = 587
     smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_ca_file: str = ""  # "" = the authorities this machine trusts
     smtp_username: str = ""
     smtp_password_file: str = ""
     sender: str = "metergate@localhost"

@@ -21,10 +21,9 @@ Render = Callable[[Notice], tuple[str, str]]
 class Mailer:
     """Sends by the server of the settings; ``render`` writes the words."""
 
-    def __init__(self, settings: AlarmSettings, render: Render, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, settings: AlarmSettings, render: Render) -> None:
         self._settings = settings
         self._render = render
-        self._context = context
 
     async def send(self, notice: Notice) -> None:
         """Send one message; raises :class:`NotSent`. Its Message-ID is the same however often it is sent."""
@@ -48,13 +47,13 @@ class Mailer:
 
     def _send(self, message: EmailMessage) -> None:
         s = self._settings
-        context = self._context or ssl.create_default_context()
-        if s.smtp_security == "tls":
+        context = None if s.smtp_security == "none" else ssl.create_default_context(cafile=s.smtp_ca_file or None)
+        if context is not None and s.smtp_security == "tls":
             server: smtplib.SMTP = smtplib.SMTP_SSL(s.smtp_host, s.smtp_port, timeout=TIMEOUT, context=context)
         else:
             server = smtplib.SMTP(s.smtp_host, s.smtp_port, timeout=TIMEOUT)
         with server:
-            if s.smtp_security == "starttls":
+            if context is not None and s.smtp_security == "starttls":
                 server.starttls(context=context)
             if s.smtp_username:
                 server.login(s.smtp_username, secret(s.smtp_password_file, "alarms.smtp_password_file") or "")
