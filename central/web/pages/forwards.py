@@ -121,7 +121,7 @@ async def test_forward(request: Web, db: Db, principal: Who, key: Key) -> Respon
 
 
 async def _plan(db: Db, principal: Who) -> dict[str, Any]:
-    told = await told_forwards(db, principal.tenant_id)
+    told = await told_forwards(db, principal.tenant_id, int(time.time()))
     gateways = (await registry.find_gateways(db, principal.tenant_id, limit=_MOST)).items
     plans = [drawn.plan(view, told) for view in gateways]
     return {"plans": [each for each in plans if each.lines], "gateways": len(gateways)}
@@ -136,7 +136,7 @@ async def _commands(request: Web, db: Db, principal: Who) -> dict[str, Any]:
 
 async def _without(db: Db, principal: Who) -> list[MeterView]:
     """Meters that could get a forward."""
-    told = {line.meter for line in await told_forwards(db, principal.tenant_id)}
+    told = {line.meter for line in await told_forwards(db, principal.tenant_id, int(time.time()))}
     found = (await registry.find_meters(db, principal.tenant_id, MeterFilter(), limit=_MOST)).items
     return [view for view in found if view.gateway is not None and view.meter.key not in told]
 

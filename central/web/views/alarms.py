@@ -31,16 +31,16 @@ def line(view: AlarmView) -> AlarmLine:
     """Draw one alarm."""
     said, colour = labels.state(labels.SEVERITIES, view.severity.word)
     return AlarmLine(
-        view, words.title(view.code), words.sentence(view.code), words.advice(view.code), _said(view.text), said, colour
+        view, words.title(view.code), words.sentence(view.code), words.advice(view.code), _said(view), said, colour
     )
 
 
-def _said(text: str) -> str:
-    found = _TEXT.fullmatch(text)
+def _said(view: AlarmView) -> str:
+    found = _TEXT.fullmatch(view.text)
     if found is None:
-        return told(text)
-    codes = f"{found['first']} {words.title(found['first'])}"
+        return told(view.text)
+    codes = "" if found["first"] == view.code else f"{found['first']} {words.title(found['first'])}"
     if found["second"]:
         second = f"{found['second']} {words.title(found['second'])}"
         codes = gettext("%(first)s, then %(second)s") % {"first": codes, "second": second}
-    return f"{codes}: {told(found['said'])}" if found["said"] else codes
+    return ": ".join(part for part in (codes, told(found["said"] or "")) if part)

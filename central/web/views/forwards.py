@@ -28,14 +28,19 @@ _MOST_NETWORKS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class PlanLine:
-    """A row of the plan: what the configuration says of a forward, and what its gateway tells of it (None: nothing)."""
+    """A row of the plan: the forward in the configuration, with defaults, and what its gateway tells (None: nothing).
+
+    ``allow`` is None where the configuration is not known.
+    """
 
     meter: str
     name: str
     table: Mapping[str, Any]
     told: ForwardLine | None
     state: str
+    mode: str
     listen: str
+    allow: Sequence[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,9 @@ def plan(view: GatewayView, told: Sequence[ForwardLine]) -> Plan:
         lines.append(
             PlanLine(
                 meter, line.meter_name if line else meter, table, line,
-                line.state.state if line else "untold", listen,
+                line.state.state if line and view.online else "untold",
+                line.state.mode if line else table["mode"], listen,
+                table["allow"] if meter in set_up else None,
             )
         )  # fmt: skip
     return Plan(view, lines)

@@ -173,7 +173,7 @@ async def _gateways(db: AsyncSession, tenant: Tenant, now: int) -> list[Gateway]
             ] if online else [LineState("tcp-1", "idle")],
             [_state(plan, now) for plan in PLANS if plan.gateway == number],
             [] if online else ["spool_full: the spool is full: readings pause"],
-            seed_ccee.states(now) if online else [],
+            seed_ccee.states(now, number),
         )  # fmt: skip
         db.add(
             GatewayLive(

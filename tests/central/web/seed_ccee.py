@@ -38,8 +38,10 @@ _DIALOGUE: Final = (
 )  # fmt: skip
 
 
-def states(now: int) -> list[ForwardState]:
-    """What the first gateway tells of its ports."""
+def states(now: int, gateway: int) -> list[ForwardState]:
+    """What a gateway tells of its ports."""
+    if gateway == 1:
+        return [ForwardState("m-0006", "10.1.0.2:40590", "exclusive", "listening")]
     found = []
     for number, key in enumerate(WITH_FORWARD, 1):
         failures = 4 if key == "m-0002" else 1 if key == "m-0004" else 0
@@ -84,7 +86,7 @@ def night(key: str, serial: str, today: date, back: int, zone: ZoneInfo) -> Iter
     day = today - timedelta(days=back)
     at = day_start(day, zone) + 3600 + 1260 * int(key[-1]) + back * 37
     before = day_range(day - timedelta(days=1), zone)
-    if key == "m-0006" and back < 2:
+    if key == "m-0006" and back == 0:
         return  # its gateway is silent
     if key == "m-0003" and back < 2:
         return
@@ -100,9 +102,9 @@ def night(key: str, serial: str, today: date, back: int, zone: ZoneInfo) -> Iter
     if key == "m-0004" and back < 2:
         yield session(key, at, "I05", before, _SERIALS[key], seconds=31)
         return
-    if key == "m-0005":
+    if key == "m-0005" and back < 2:
         yield session(key, at - 1800, "I08", before, serial, seconds=96, delivered=0.6, turns=7)
-    code = "I09" if key == "m-0005" else "I12" if key == "m-0001" and back == 5 else "I14"
+    code = "I09" if key == "m-0005" and back < 4 else "I12" if key == "m-0001" and back == 5 else "I14"
     yield session(
         key, at, code, before, serial, seconds=44 + 7 * int(key[-1]), offset=48_200 if code == "I09" else 1500
     )
