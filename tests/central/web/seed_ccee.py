@@ -164,7 +164,7 @@ def capture(item: ForwardConnection) -> ForwardCapture:
 
 #: What the guardian says.
 REASONS: Final = {
-    "I03": "The meter returned no octet: 13 security string brought no octet back. Check line, supply, speed and "
+    "I03": "The meter does not answer: 13 security string brought no octet back. Check line, supply, speed and "
     "address.",
     "I04": "3 of 52 frames arrived damaged (6 %): look for noise, a bad cable or probe, or a second master on the "
     "line.",
@@ -172,6 +172,8 @@ REASONS: Final = {
     "the CCEE and here; else check the wiring and the port.",
     "I06": "The meter refused 13 security string: wrong password. Check the password registered at the CCEE against "
     "the meter's; do not repeat it in a loop, meters lock.",
-    "I09": "The meter's clock is 48 s ahead: set it, and check its battery and synchronisation.",
+    "I09": "The meter's clock is 48 s fast: set it, and check its battery and synchronisation.",
+    "I08": "52 load profile, whole was not delivered whole (28 blocks of 48): read the missing part again; connection "
+    "closed by client.",
     "I14": "All that was asked was delivered (8 different requests).",
 }

@@ -26,7 +26,9 @@ ARGUMENTS = [
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 PAGES = ("/", "/meters", "/meters/m-0002", "/meters/m-0004", "/gateways", "/gateways/gw-mooca", "/profile", "/keys",
-         "/gateways/gw-mooca/config", "/gateways/gw-mooca/config/conf-invalid")  # fmt: skip
+         "/gateways/gw-mooca/config", "/gateways/gw-mooca/config/conf-invalid", "/ccee", "/ccee/connections",
+         "/ccee/connections/1", "/ccee/forwards", "/ccee/forwards/m-0001/change", "/alarms",
+         "/alarms/subscriptions")  # fmt: skip
 
 #: Every chart of the page has drawn something of its data.
 DRAWN = """() => {
