@@ -11,6 +11,7 @@ import aiomqtt
 import structlog
 
 from central.settings import BrokerSettings, SettingsError, secret
+from shared.waiting import cancellations, give_way
 
 log = structlog.get_logger("metergate.broker")
 
@@ -55,10 +56,9 @@ async def keep_connected(
     while True:
         began = time.monotonic()
         try:
-            asked = _cancellations()
+            asked = cancellations()
             async with make() as connection:
-                if _cancellations() > asked:  # one that met the broker's answer: Python 3.11's wait_for loses it
-                    raise asyncio.CancelledError
+                give_way(asked)
                 log.info("connected to the broker", part=what)
                 await use(connection)
                 return
@@ -70,12 +70,6 @@ async def keep_connected(
             say = log.warning if failures == 1 else log.debug
             say("no connection to the broker, trying again", part=what, error=_text(error), seconds=round(delay, 1))
             await asyncio.sleep(delay)
-
-
-def _cancellations() -> int:
-    """How often this task was asked to end. A task group in it may leave its own asking behind, so only more counts."""
-    task = asyncio.current_task()
-    return task.cancelling() if task is not None else 0
 
 
 def _text(error: BaseException) -> str:

@@ -15,10 +15,12 @@ KERNELS = (
     "ext.billing",
     "ext.checksums",
     "ext.days",
-    "ext.demand",
     "ext.nibbles",
     "ext.profile",
+    "ext.reactive",
+    "ext.reconcile",
     "ext.series",
+    "ext.voltage",
 )
 
 #: One module holds the buffer code that every kernel would otherwise repeat.

@@ -56,6 +56,16 @@ cdef Py_ssize_t _windows(
 @cython.locals(i=Py_ssize_t, before=cython.longlong)
 cdef Py_ssize_t _descending(const long long[::1] ends, long long begin) except? -2
 
+@cython.locals(last=cython.longlong, stop=cython.longlong)
+cdef int _expect(
+    const long long[::1] ends,
+    const unsigned short[::1] slots,
+    Py_ssize_t segment,
+    long long first,
+    long long count,
+    long long[::1] expected,
+) except -1
+
 @cython.locals(
     seen=cython.uint, energy=cython.longlong, wide=cython.longlong, i=Py_ssize_t, j=Py_ssize_t, k=Py_ssize_t,
     stop=Py_ssize_t, row=Py_ssize_t, window_at=Py_ssize_t,

@@ -76,24 +76,29 @@ class SlotTotal(NamedTuple):
     windows: int  # complete demand windows
     maximum: int | None  # largest sum of one complete window
     maximum_at: int | None  # that window's first instant, UTC s; the earliest of equals
+    gaps: int  # intervals of a block series that did not count; rows that are not there cannot be told
 
 
 class SlotTotals(NamedTuple):
-    """Totals of many meters: ``sums`` is array('q') of len(meters) x slots x ``WIDTH``, zero where nothing occurred."""
+    """Totals of many meters: ``sums`` is array('q') of len(meters) x slots x ``WIDTH``, zero where nothing occurred.
+
+    ``expected`` of a block series is array('q') of how many of its intervals each slot has, counting or not.
+    """
 
     meters: "array[int]"
     slots: int
     sums: "array[int]"
+    expected: "array[int] | None" = None
 
     def rows(self) -> Iterator[SlotTotal]:
         """Yield what occurs, by meter and slot."""
         for cell in range(len(self.meters) * self.slots):
             energy, intervals, windows, maximum, at = self.sums[WIDTH * cell : WIDTH * cell + WIDTH].tolist()
-            if intervals:
+            gaps = self.expected[cell] - intervals if self.expected else 0
+            if intervals or gaps:
                 meter, slot = self.meters[cell // self.slots], cell % self.slots
-                yield SlotTotal(
-                    meter, slot, energy, intervals, windows, maximum if windows else None, at if windows else None
-                )
+                best, best_at = (maximum, at) if windows else (None, None)
+                yield SlotTotal(meter, slot, energy, intervals, windows, best, best_at, gaps)
 
 
 def bill(
@@ -152,7 +157,8 @@ def bill_series(
     """Return the totals of every slot of one meter's block series, as :func:`bill` does from columns.
 
     ``values`` array('q') raw counts and ``flags`` array('H') of intervals of ``lookup.step`` s from ``start`` UTC;
-    those with a flag of ``mask`` count as missing. Other threads run meanwhile. Raises :class:`BillingError`.
+    those with a flag of ``mask`` count as missing and are the slots' gaps. Other threads run meanwhile. Raises
+    :class:`BillingError`.
     """
     value_view, flag_view = int64(values, "values"), uint16(flags, "flags")
     if len(value_view) != len(flag_view):
@@ -178,7 +184,9 @@ def bill_series(
     if bad >= 0:
         at = next(i for i in range(bad, count) if not flag_view[i] & mask and not -limit <= value_view[i] < limit)
         raise BillingError(f"interval {at} has {value_view[at]} counts: sums of {count} stay exact below {limit} each")
-    return SlotTotals(array("i", (meter,)), width, sums)
+    expected = array("q", bytes(8 * width))
+    _expect(ends, slots, segment, start // step, count, memoryview(expected))
+    return SlotTotals(array("i", (meter,)), width, sums, expected)
 
 
 def _in_parallel(parts: "list[partial[int]]", threads: int) -> list[int]:
@@ -346,6 +354,16 @@ def _descending(ends: memoryview, begin: int) -> int:
             return i
         before = ends[i]
     return -1
+
+
+def _expect(ends: memoryview, slots: memoryview, segment: int, first: int, count: int, expected: memoryview) -> None:
+    """Add to each slot how many of ``count`` intervals from ``first``, in ``segment``, are its own."""
+    last = first + count
+    while first < last:
+        stop = min(last, ends[segment])
+        expected[slots[segment]] += stop - first
+        first = stop
+        segment += 1
 
 
 @cython.boundscheck(False)

@@ -20,11 +20,11 @@ else:
     except ImportError:  # only a compiler needs it
         from ext import _plain as cython
 
-#: Raw counts are below this, so that a sum of 2**20 of them is exact.
+#: Raw counts are up to this, so that a sum of ``MAX_TERMS`` of them is exact.
 MAX_COUNT: Final = 1 << 42
 
-#: Intervals of a series, or meters of a sum: ten years of five minutes.
-MAX_TERMS: Final = 1 << 20
+#: Intervals of one group or window: ten years of five minutes.
+MAX_TERMS: Final = 1_100_000
 
 #: A total from here on takes no further value.
 _FULL: Final = 1 << 61
@@ -35,7 +35,7 @@ class SeriesError(ValueError):
 
 
 class Sliding(NamedTuple):
-    """The highest demand over windows that begin at every interval; None where no window is complete."""
+    """The highest demand over windows that begin at every sub-interval; None where no window is complete."""
 
     maximum: int | None
     at: int | None  # first interval of the earliest such window
@@ -74,10 +74,11 @@ def resample(
     """
     value_view, flag_view = _series(values, flags, mask)
     end_view = int64(ends, "ends")
-    bad = _misplaced(end_view, len(value_view))
+    bad = _misplaced(end_view, len(value_view), MAX_TERMS)
     if bad >= 0:
         raise SeriesError(
-            f"group {bad} ends at interval {end_view[bad]}: ends never descend and are 0..{len(value_view)}"
+            f"group {bad} ends at interval {end_view[bad]}: ends never descend, are 0..{len(value_view)}, and a group "
+            f"has up to {MAX_TERMS}"
         )
     _check(_beyond(value_view, flag_view, mask, MAX_COUNT), value_view)
     groups = len(end_view)
@@ -96,18 +97,23 @@ def gaps(flags: "Buffer", mask: int) -> list[tuple[int, int]]:
     return list(zip(found[::2], found[1::2], strict=True))
 
 
-def sliding(values: "Buffer", flags: "Buffer", mask: int, window: int) -> Sliding:
-    """Return the highest sum of ``window`` consecutive intervals, the window moving on by one interval.
+def sliding(values: "Buffer", flags: "Buffer", mask: int, window: int, every: int = 1, lead: int = 0) -> Sliding:
+    """Return the highest sum of ``window`` consecutive intervals, the window moving on by ``every`` intervals.
 
-    With five-minute intervals and a window of three this is 15-minute demand with five-minute sub-intervals. A window
-    with an interval that does not count is none. Raises :class:`SeriesError`.
+    With minutes, a window of 15 and every 5 this is 15-minute demand with five-minute sub-intervals. The first ``lead``
+    intervals (of a series from ``start``: ``-(start // step) % every``) belong to a sub-interval that began before. A
+    window with an interval that does not count is none. Raises :class:`SeriesError`.
     """
     value_view, flag_view = _series(values, flags, mask)
     if not 1 <= window <= MAX_TERMS:
         raise SeriesError(f"window of {window} intervals is not 1..{MAX_TERMS}")
+    if not 1 <= every <= window or window % every:
+        raise SeriesError(f"a window of {window} intervals has no whole sub-intervals of {every}")
+    if not 0 <= lead < every:
+        raise SeriesError(f"{lead} intervals before the first sub-interval are not 0..{every - 1}")
     _check(_beyond(value_view, flag_view, mask, MAX_COUNT), value_view)
     found = array("q", (0, 0, 0))
-    _sliding(value_view, flag_view, mask, window, memoryview(found))
+    _sliding(value_view, flag_view, mask, window, every, lead, memoryview(found))
     maximum, at, windows = found
     return Sliding(maximum, at, windows) if windows else Sliding(None, None, 0)
 
@@ -124,10 +130,8 @@ def load_factor(energy: int, intervals: int, maximum: int, window: int = 1) -> F
 
 def _series(values: "Buffer", flags: "Buffer", mask: int) -> tuple[memoryview, memoryview]:
     value_view, flag_view = int64(values, "values"), uint16(flags, "flags")
-    if len(value_view) != len(flag_view) or len(value_view) > MAX_TERMS:
-        raise SeriesError(
-            f"{len(value_view)} values and {len(flag_view)} flags: one each per interval, up to {MAX_TERMS}"
-        )
+    if len(value_view) != len(flag_view):
+        raise SeriesError(f"{len(value_view)} values and {len(flag_view)} flags: one each per interval")
     _check_mask(mask)
     return value_view, flag_view
 
@@ -162,11 +166,11 @@ def _wide(values: memoryview, limit: int) -> bool:
     return not 0 <= wide < 2 * limit
 
 
-def _misplaced(ends: memoryview, last: int) -> int:
+def _misplaced(ends: memoryview, last: int, most: int) -> int:
     before = 0
     for i in range(len(ends)):
         end = ends[i]
-        if end < before or end > last:
+        if end < before or end > last or end - before > most:
             return i
         before = end
     return -1
@@ -196,23 +200,26 @@ def _saturated(coverage: memoryview) -> bool:
 def _add(total: memoryview, coverage: memoryview, values: memoryview, flags: memoryview, mask: int, sign: int) -> None:
     turn = -1 if sign < 0 else 0  # (value ^ -1) - -1 is -value
     i = 0
-    while i < len(values):
-        stop = min(i + 32, len(values))
-        seen = 0
-        for k in range(i, stop):
-            seen |= flags[k]
-        if seen & mask == 0:  # no branch inside, so that the compiler takes several intervals at once
+    with cython.nogil:
+        while i < len(values):
+            stop = min(i + 32, len(values))
+            seen = 0
             for k in range(i, stop):
-                total[k] += (values[k] ^ turn) - turn
-                coverage[k] += 1
-        else:
-            for k in range(i, stop):
-                if flags[k] & mask == 0:
+                seen |= flags[k]
+            if seen & mask == 0:  # no branch inside, so that the compiler takes several intervals at once
+                for k in range(i, stop):
                     total[k] += (values[k] ^ turn) - turn
                     coverage[k] += 1
-        i = stop
+            else:
+                for k in range(i, stop):
+                    if flags[k] & mask == 0:
+                        total[k] += (values[k] ^ turn) - turn
+                        coverage[k] += 1
+            i = stop
 
 
+@cython.boundscheck(False)
+@cython.initializedcheck(False)
 def _resample(
     values: memoryview,
     flags: memoryview,
@@ -222,52 +229,98 @@ def _resample(
     merged: memoryview,
     counts: memoryview,
 ) -> None:
+    """Write each group's sum, flags and count; `_misplaced` has seen to it that the ends are sound."""
     first = 0
-    for group in range(len(ends)):
-        end = ends[group]
-        energy, seen, count = 0, 0, 0
-        for i in range(first, end):
-            flag = flags[i]
-            seen |= flag
-            if flag & mask == 0:
-                energy += values[i]
-                count += 1
-        first = end
-        sums[group] = energy
-        merged[group] = seen
-        counts[group] = count
+    with cython.nogil:
+        for group in range(len(ends)):
+            end = ends[group]
+            seen = 0
+            for i in range(first, end):
+                seen |= flags[i]
+            energy, count = 0, end - first
+            if seen & mask == 0:
+                for i in range(first, end):
+                    energy += values[i]
+            else:
+                for i in range(first, end):
+                    if flags[i] & mask == 0:
+                        energy += values[i]
+                    else:
+                        count -= 1
+            first = end
+            sums[group] = energy
+            merged[group] = seen
+            counts[group] = count
 
 
 def _gaps(flags: memoryview, mask: int, edges: memoryview) -> int:
     """Write every change between counting and not into ``edges``; return how many."""
     count, inside = 0, False
-    for i in range(len(flags)):
-        if (flags[i] & mask != 0) != inside:
-            inside = not inside
-            edges[count] = i
+    with cython.nogil:
+        for i in range(len(flags)):
+            if (flags[i] & mask != 0) != inside:
+                inside = not inside
+                edges[count] = i
+                count += 1
+        if inside:
+            edges[count] = len(flags)
             count += 1
-    if inside:
-        edges[count] = len(flags)
-        count += 1
     return count
 
 
-def _sliding(values: memoryview, flags: memoryview, mask: int, window: int, found: memoryview) -> None:
-    """Write (maximum, its first interval, windows) into ``found``."""
-    demand, whole, windows, best, best_at = 0, 0, 0, 0, 0
-    for i in range(len(values)):
-        if flags[i] & mask != 0:
-            demand, whole = 0, 0
-            continue
-        demand += values[i]
-        whole += 1
-        if whole > window:
-            demand -= values[i - window]
-        if whole >= window:
-            if windows == 0 or demand > best:
+@cython.boundscheck(False)
+@cython.initializedcheck(False)
+@cython.cdivision(True)
+def _sliding(
+    values: memoryview, flags: memoryview, mask: int, window: int, every: int, lead: int, found: memoryview
+) -> None:
+    """Write (maximum, its first interval, windows) into ``found``, run by run of intervals that count."""
+    windows, best, best_at = 0, 0, -1
+    i = 0
+    with cython.nogil:
+        while i < len(values):
+            if flags[i] & mask != 0:
+                i += 1
+                continue
+            j = _run(flags, mask, i)
+            begin = i + (every - (i + every - lead) % every) % every
+            i = j
+            if begin + window > j:
+                continue
+            demand = 0
+            for k in range(begin, begin + window):
+                demand += values[k]
+            last = j - window  # where the run's last window may begin
+            windows += (last - begin) // every + 1
+            if best_at < 0:
                 best = demand
-                best_at = i - window + 1
-            windows += 1
+                best_at = begin
+            while True:
+                if demand > best:
+                    best = demand
+                    best_at = begin
+                if begin + every > last:
+                    break
+                for k in range(begin, begin + every):
+                    demand += values[k + window] - values[k]
+                begin += every
     found[0] = best
     found[1] = best_at
     found[2] = windows
+
+
+@cython.boundscheck(False)
+@cython.initializedcheck(False)
+def _run(flags: memoryview, mask: int, first: int) -> int:
+    """Return where the run of intervals that count ends, of which ``first`` is one."""
+    j = first + 1
+    while j + 16 <= len(flags):
+        seen = 0
+        for k in range(j, j + 16):
+            seen |= flags[k]
+        if seen & mask != 0:
+            break
+        j += 16
+    while j < len(flags) and flags[j] & mask == 0:
+        j += 1
+    return j

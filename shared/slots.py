@@ -7,11 +7,12 @@ from array import array
 from datetime import date
 from functools import lru_cache
 from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from shared.calendar import CalendarError, TariffCalendar
-from shared.intervals import ceil, day_start, local_date, zone
+from shared.intervals import ceil, day_start, local_date, split_days, zone
 
 #: Slot = month of the lookup x SLOTS_PER_MONTH + post.
 SLOTS_PER_MONTH: Final = 16
@@ -56,7 +57,8 @@ class SlotLookup(NamedTuple):
 def month_lookup(calendar: TariffCalendar, step: int, first: date, months: int = 1) -> SlotLookup:
     """Return the slots of ``months`` local months from the one of ``first``, in intervals of ``step`` s.
 
-    Raises :class:`CalendarError` for a step below 1 s, months out of bounds, or outside the calendar's validity.
+    Raises :class:`CalendarError` for a step below 1 s, months out of bounds, or outside the calendar's validity; where
+    that ends within the last month, the lookup ends with it.
     """
     if step < 1 or not 1 <= months <= MAX_MONTHS:
         raise CalendarError(f"{months} months in steps of {step} s: 1..{MAX_MONTHS} months, 1 s or more")
@@ -80,7 +82,33 @@ def lookup_for(calendar: TariffCalendar, step: int, start: int, end: int) -> Slo
         raise CalendarError(f"[{start}, {end}) is no range of UTC seconds from 1970 on")
     tz = zone(calendar.zone)
     first, last = local_date(start, tz), local_date(end - 1, tz)
+    calendar.version_on(last)
     return month_lookup(calendar, step, first, (last.year - first.year) * 12 + last.month - first.month + 1)
+
+
+def day_ends(tz: ZoneInfo, step: int, start: int, count: int) -> "array[int]":
+    """Return where each local day ends, array('q'), among ``count`` intervals of ``step`` s from ``start`` UTC.
+
+    Groups for ``ext.series.resample``; an interval belongs to the day of its start, the first and last day may be cut.
+    """
+    ends = array("q")
+    for _, part in split_days(start, start + count * step, tz):
+        end = -((start - part.end) // step)
+        if end > (ends[-1] if ends else 0):  # else no interval starts on this day
+            ends.append(end)
+    return ends
+
+
+def hour_ends(tz: ZoneInfo, step: int, start: int, count: int) -> "array[int]":
+    """Return the same for hours, which are counted from each local midnight."""
+    ends = array("q")
+    for day, part in split_days(start, start + count * step, tz):
+        midnight = day_start(day, tz)
+        for at in range(midnight + ((part.start - midnight) // 3600 + 1) * 3600, part.end + 3600, 3600):
+            end = -((start - min(at, part.end)) // step)
+            if end > (ends[-1] if ends else 0):
+                ends.append(end)
+    return ends
 
 
 def _month(first: date, later: int) -> date:
@@ -99,6 +127,9 @@ def _compiled(content: bytes, step: int, first: date) -> tuple[int, "array[int]"
     calendar = _calendar(content)
     tz = zone(calendar.zone)
     start, end = day_start(first, tz), day_start(_month(first, 1), tz)
+    valid_to = calendar.versions[-1].valid_to
+    if valid_to is not None and first < valid_to:
+        end = min(end, day_start(valid_to, tz))
     begin = before = ceil(start, step) // step
     ends, posts = array("q"), bytearray()
     for _, stop, post in calendar.segments(start, end):

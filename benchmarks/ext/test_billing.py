@@ -6,6 +6,7 @@ peer that is not installed is skipped by name; all answers are checked equal bef
 
 import platform
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from functools import partial
 from importlib.metadata import version
@@ -87,6 +88,33 @@ def ours_of_series(run: Run, all_series: list[tuple[Any, Any]]) -> Any:
     return np.array([np.frombuffer(one, np.int64) for one in sums]).reshape(METERS, -1, WIDTH)
 
 
+def packed(run: Run) -> list[list[bytes]]:
+    """Return each meter's readings as they are stored, a block a day."""
+    pack_each = load_compiled("profile").pack_each
+    return [pack_each(values, flags, STEP, 86_400 // STEP) for values, flags in series(run)]
+
+
+def ours_of_blocks(run: Run, meters: list[list[bytes]]) -> Any:
+    """Unpack and bill meter by meter, in the same two buffers."""
+    bill_series, unpack_into = load_compiled("billing").bill_series, load_compiled("profile").unpack_into
+    values, flags = np.empty(len(run.table), np.int64), np.empty(len(run.table), np.uint16)
+    sums = []
+    for blocks in meters:
+        unpack_into(blocks, values, flags, STEP)
+        sums.append(bill_series(values, flags, run.first, run.lookup, 1, WINDOW).sums)
+    return np.array([np.frombuffer(one, np.int64) for one in sums]).reshape(len(meters), -1, WIDTH)
+
+
+def ours_of_blocks_by(threads: int, run: Run, meters: list[list[bytes]]) -> Any:
+    """As before, the meters in shares."""
+    shares = [meters[first :: 4 * threads] for first in range(4 * threads)]
+    found = np.empty_like(run.answer)
+    with ThreadPoolExecutor(threads) as pool:
+        for first, sums in enumerate(pool.map(partial(ours_of_blocks, run), shares)):
+            found[first :: 4 * threads] = sums
+    return found
+
+
 @pytest.fixture(scope="module")
 def rates(sizes: list[str]) -> Iterator[dict[str, float]]:
     """Return where each case notes its M samples/s; prints them with the ratio at the end."""
@@ -97,7 +125,7 @@ def rates(sizes: list[str]) -> Iterator[dict[str, float]]:
         sizes.append(f"billing run, M samples/s, on {machine()}:")
         for case, rate in found.items():
             name = f"{case} {version(case)}" if case in PEERS else case
-            sizes.append(f"  {name:<24}{rate:8.1f}   ours is x{best / rate:.2f}")
+            sizes.append(f"  {name:<26}{rate:8.1f}   ours is x{best / rate:.2f}")
 
 
 def machine() -> str:
@@ -105,17 +133,24 @@ def machine() -> str:
     return f"{models[0].split(':')[1].strip() if models else platform.processor()}, {len(models)} cores"
 
 
+OURS: dict[str, Callable[[Run], Callable[[], Any]]] = {
+    "ours": lambda run: partial(ours, run, 1),
+    "ours, two threads": lambda run: partial(ours, run, 2),
+    "ours, block series": lambda run: partial(ours_of_series, run, series(run)),
+    "ours, packed blocks": lambda run: partial(ours_of_blocks, run, packed(run)),
+    "ours, packed, two threads": lambda run: partial(ours_of_blocks_by, 2, run, packed(run)),
+}
+
+
 @pytest.mark.benchmark(group="billing run, 10 M samples")
-@pytest.mark.parametrize("case", ["ours", "ours, two threads", "ours, block series", *PEERS])
+@pytest.mark.parametrize("case", [*OURS, *PEERS])
 def test_bill(benchmark: Any, case: str, run: Run, rates: dict[str, float]) -> None:
     if case in PEERS:
         if find_spec(case) is None:
             pytest.skip(f"the peer {case} is not installed")
         work: Callable[[], Any] = partial(PEERS[case](run.table, run.first, run.answer.shape[1]), run.columns)
-    elif "series" in case:
-        work = partial(ours_of_series, run, series(run))
     else:
-        work = partial(ours, run, 2 if "two" in case else 1)
+        work = OURS[case](run)
     assert np.array_equal(work(), run.answer)
     benchmark.pedantic(work, rounds=25 if case.startswith(("ours", "numba")) else 3, iterations=1)
     if benchmark.stats:

@@ -1,8 +1,13 @@
-"""Kernels over a year of five-minute intervals of one meter, 0.5 % missing, beside NumPy written for each."""
+"""Kernels over a year of five-minute intervals of one meter, 0.5 % missing, beside NumPy written for each.
+
+Sliding demand also beside pandas' rolling windows and a loop of numba; a peer that is not installed is skipped by name.
+"""
 
 from array import array
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -57,6 +62,41 @@ def numpy_sliding(values: Any, flags: Any) -> Any:
     return demand[at], at, whole.sum()
 
 
+def pandas_sliding() -> Callable[[Any, Any], Any]:
+    pandas = import_module("pandas")
+
+    def run(values: Any, flags: Any) -> Any:
+        demand = pandas.Series(values).where(flags == 0).rolling(WINDOW).sum()
+        at = demand.idxmax()
+        return int(demand[at]), at - WINDOW + 1, demand.count()
+
+    return run
+
+
+def numba_sliding() -> Callable[[Any, Any], Any]:
+    @import_module("numba").njit(nogil=True)  # type: ignore[untyped-decorator, unused-ignore]
+    def run(values: Any, flags: Any) -> Any:
+        demand, whole, windows, best, at = 0, 0, 0, 0, -1
+        for i in range(len(values)):
+            if flags[i] != 0:
+                demand, whole = 0, 0
+                continue
+            demand += values[i]
+            whole += 1
+            if whole > WINDOW:
+                demand -= values[i - WINDOW]
+            if whole >= WINDOW:
+                windows += 1
+                if at < 0 or demand > best:
+                    best, at = demand, i - WINDOW + 1
+        return best, at, windows
+
+    found: Callable[[Any, Any], Any] = run
+    return found
+
+
+SLIDING = {"pandas": pandas_sliding, "numba": numba_sliding}
+
 HOURS = array("q", range(HOUR, COUNT + 1, HOUR))
 
 Pair = tuple[Callable[[Any, Any, Any], Any], Callable[[Any, Any], Any]]
@@ -88,3 +128,17 @@ def test_series(benchmark: Any, case: str, side: str, sizes: list[str]) -> None:
     benchmark.pedantic(mine if side == "ours" else theirs, rounds=30, iterations=5, warmup_rounds=3)
     if benchmark.stats:
         sizes.append(f"{case}: {side} {COUNT / benchmark.stats.stats.min / 1e6:.0f} M intervals/s")
+
+
+@pytest.mark.parametrize("side", SLIDING)
+def test_sliding_peers(benchmark: Any, side: str, sizes: list[str]) -> None:
+    benchmark.group = "sliding demand, a year of five minutes"
+    if find_spec(side) is None:
+        pytest.skip(f"the peer {side} is not installed")
+    rng = np.random.default_rng(3)
+    values, flags = rng.integers(0, 5000, COUNT), (rng.random(COUNT) < 0.005).astype(np.uint16)
+    work = partial(SLIDING[side](), values, flags)
+    assert tuple(work()) == load_compiled("series").sliding(values, flags, 1, WINDOW)
+    benchmark.pedantic(work, rounds=30, iterations=5, warmup_rounds=3)
+    if benchmark.stats:
+        sizes.append(f"sliding demand: peer: {side} {COUNT / benchmark.stats.stats.min / 1e6:.0f} M intervals/s")

@@ -15,6 +15,7 @@ from central.settings import Settings
 from central.store.engine import Database
 from central.store.faults import is_passing, reason_of
 from shared.ids import IdError, Topic, topic_filter
+from shared.waiting import answered
 from shared.wire import Progress, WireError, decode
 
 log = structlog.get_logger("metergate.fleet")
@@ -44,7 +45,7 @@ class Fleet:
 
     async def _serve(self, connection: aiomqtt.Client) -> None:
         for kind in ("state", "conf"):
-            await connection.subscribe(topic_filter(kind), qos=1)
+            await answered(connection.subscribe(topic_filter(kind), qos=1))
         async with asyncio.TaskGroup() as group:
             group.create_task(self._store_for_ever(), name="fleet-states")
             group.create_task(self._dispatch_for_ever(connection), name="fleet-commands")
@@ -90,14 +91,14 @@ class Fleet:
                 continue
             for command in due:
                 log.info("command sent", command=command.id, topic=str(command.topic))
-                await connection.publish(str(command.topic), command.payload, qos=1)
+                await answered(connection.publish(str(command.topic), command.payload, qos=1))
 
 
 async def feed_progress(settings: Settings, board: ProgressBoard) -> None:
     """Put every gateway's live progress on ``board``, for ever; for the process that shows it."""
 
     async def use(connection: aiomqtt.Client) -> None:
-        await connection.subscribe(topic_filter("res"), qos=0)
+        await answered(connection.subscribe(topic_filter("res"), qos=0))
         async for message in connection.messages:
             try:
                 topic = Topic.parse(str(message.topic))

@@ -23,6 +23,7 @@ from central.settings import Settings
 from central.store.engine import Database
 from central.store.faults import is_passing, reason_of
 from shared.ids import IdError, Topic, topic_filter
+from shared.waiting import answered
 from shared.wire import AckCursor, WireError, encode
 
 T = TypeVar("T")
@@ -100,7 +101,7 @@ class Worker:
 
     async def _serve(self, connection: aiomqtt.Client) -> None:
         acknowledge = mqtt.withhold_acknowledgements(connection)
-        await connection.subscribe(topic_filter("up", share=self._settings.ingest.share or None), qos=1)
+        await answered(connection.subscribe(topic_filter("up", share=self._settings.ingest.share or None), qos=1))
         async with asyncio.TaskGroup() as group:
             group.create_task(self._publish_for_ever(connection), name="ingest-publish")
             group.create_task(self._remember_cursors(), name="ingest-remember")
@@ -146,7 +147,7 @@ class Worker:
                     raise
 
     async def _publish(self, connection: aiomqtt.Client, topic: str, cursor: AckCursor) -> None:
-        await connection.publish(topic, encode(cursor), qos=1, retain=True)
+        await answered(connection.publish(topic, encode(cursor), qos=1, retain=True))
 
     def _tell(self, topic: Topic, cursor: AckCursor) -> None:
         self._outbox[str(topic._replace(kind="ack"))] = cursor

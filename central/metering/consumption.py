@@ -7,11 +7,14 @@ from fractions import Fraction
 from typing import Any
 
 from central.metering.series import Series
-from ext.demand import PostTotal, integrate, intervals_before_window
+from ext.billing import SlotTotal, bill_series
+from ext.series import load_factor
 from shared.calendar import TariffCalendar
 from shared.intervals import ceil, day_start
 from shared.intervals import zone as zone_of
 from shared.quality import NOT_BILLABLE
+from shared.quantities import Post
+from shared.slots import SLOTS_PER_MONTH, lookup_for
 
 #: Demand is the mean over this many seconds; data of a longer step gives the mean over its step.
 DEMAND_WINDOW = 900
@@ -28,7 +31,10 @@ class Demand:
 
 @dataclass(frozen=True, slots=True)
 class PostConsumption:
-    """One post of one month. ``raw`` counts x the month's scale = ``energy`` in its unit, exact."""
+    """One post of one month. ``raw`` counts x the month's scale = ``energy`` in its unit, exact.
+
+    ``load_factor`` is mean demand of the intervals that counted / ``maximum`` (dossier brazil-billing §7), exact.
+    """
 
     post: int
     raw: int
@@ -36,6 +42,7 @@ class PostConsumption:
     intervals: int
     gaps: int  # of those that should be there by now: missing, overflow or unreconciled
     maximum: Demand | None
+    load_factor: Fraction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +82,27 @@ def month_consumption(series: Series, first: date, zone: str, calendar: TariffCa
     part = series.part(start, max(start, min(end, ceil(now - series.step + 1, series.step))))
     count = len(part.values)
     window = max(1, DEMAND_WINDOW // part.step)
-    totals = {}
+    rows: list[SlotTotal] = []
     if count:
         values: Any = part.values
         flags: Any = part.flags
-        posts_of = calendar.posts_for(part.start, part.step, count)
-        before = intervals_before_window(part.start, part.step, window)
-        totals = integrate(values, flags, posts_of, int(NOT_BILLABLE), window, before)
-    scale = Fraction(series.num, series.den)
-    posts = {post: _post(post, total, part, scale, window) for post, total in totals.items()}
-    return MonthConsumption(first, start, end, posts, count, series.unit, series.quantity.with_process(6).unit)
+        lookup = lookup_for(calendar, part.step, part.start, part.end)
+        rows = list(bill_series(values, flags, part.start, lookup, int(NOT_BILLABLE), window).rows())
+    posts: dict[int, list[SlotTotal]] = {Post.TOTAL: rows} if rows else {}
+    for row in rows:  # of several months where the calendar's zone is another than the meter's
+        posts.setdefault(row.slot % SLOTS_PER_MONTH, []).append(row)
+    found = {post: _post(post, mine, part, window * part.step) for post, mine in posts.items()}
+    return MonthConsumption(first, start, end, found, count, series.unit, series.quantity.with_process(6).unit)
 
 
-def _post(post: int, total: PostTotal, part: Series, scale: Fraction, window: int) -> PostConsumption:
-    maximum = None
-    if total.maximum is not None and total.maximum_at is not None:
-        seconds = window * part.step
-        value = total.maximum * scale * 3600 / seconds
-        maximum = Demand(value, part.start + total.maximum_at * part.step, seconds)
-    return PostConsumption(post, total.energy, total.energy * scale, total.intervals, total.gaps, maximum)
+def _post(post: int, rows: list[SlotTotal], part: Series, seconds: int) -> PostConsumption:
+    scale = Fraction(part.num, part.den)
+    raw = sum(row.energy for row in rows)
+    intervals, gaps = sum(row.intervals for row in rows), sum(row.gaps for row in rows)
+    tops = [(row.maximum, -row.maximum_at) for row in rows if row.maximum is not None and row.maximum_at is not None]
+    maximum = factor = None
+    if tops:
+        value, at = max(tops)  # of equals the earliest
+        maximum = Demand(value * scale * 3600 / seconds, -at, seconds)
+        factor = load_factor(raw, intervals, value, seconds // part.step)
+    return PostConsumption(post, raw, raw * scale, intervals, gaps, maximum, factor)

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from central.metering.models import RegisterSet
-from central.metering.series import Series
+from central.metering.series import Series, common_scale
+from ext import reconcile
+from shared.quality import Quality
 from shared.quantities import Quantity
 from shared.wire import RegisterValue
 
@@ -47,8 +49,8 @@ class RegisterReadingView:
 class RegisterCheck:
     """Register difference against profile sum over [start, end), both exact in the unit.
 
-    ``low`` sums the whole intervals inside, ``high`` adds those that the ends cut. ``unknown``: an interval is missing,
-    or the register went backwards (rolled over, replaced).
+    ``low`` sums the whole intervals inside, ``high`` adds those that the ends cut. ``unknown``: an interval is missing
+    or beyond its format (``missing`` of them), or the register went backwards (rolled over, replaced).
     """
 
     quantity: Quantity
@@ -85,23 +87,30 @@ def check_registers(
     before, after = first.value(quantity), last.value(quantity)
     if before is None or after is None:
         return None
-    difference = after.value - before.value
-    scale = Fraction(series.num, series.den)
-    around = series.part(first.at - series.step + 1, last.at)
-    whole = [
-        i for i in range(len(around.values))
-        if around.start + i * series.step >= first.at and around.start + (i + 1) * series.step <= last.at
-    ]  # fmt: skip
-    low = sum(int(around.values[i]) for i in whole) * scale
-    high = int(around.values.sum()) * scale
-    missing = int((~around.held).sum())
-    resolution = abs(Fraction(1) * (after.value / after.raw)) if after.raw else Fraction(0)
-    verdict: Literal["agrees", "differs", "unknown"] = "differs"
-    if missing or difference < 0:
-        verdict = "unknown"
-    elif low - resolution <= difference <= high + resolution:
-        verdict = "agrees"
-    return RegisterCheck(quantity, first.at, last.at, difference, low, high, missing, verdict)
+    scale, fine = Fraction(series.num, series.den), common_scale((before.scale, after.scale))
+    values: Any = series.values
+    flags: Any = series.flags
+    (found,) = reconcile.check(
+        values,
+        flags,
+        series.start,
+        series.step,
+        int(Quality.MISSING | Quality.OVERFLOW),
+        (first.at, last.at),
+        (int(before.value / fine), int(after.value / fine)),
+        ratio=fine / scale,
+        slack=max(before.scale, after.scale) / fine,
+    )
+    return RegisterCheck(
+        quantity,
+        first.at,
+        last.at,
+        found.difference * fine,
+        found.low * scale,
+        found.high * scale,
+        found.gaps,
+        found.verdict.value,
+    )
 
 
 def _transformed(quantity: Quantity) -> bool:

@@ -203,7 +203,10 @@ class DemandOut(Output):
 
 
 class PostOut(Output):
-    """Energy of one post (0: all) over ``intervals``; ``gaps`` of them could not be counted."""
+    """Energy of one post (0: all) over ``intervals`` that counted; ``gaps`` could not be counted.
+
+    ``load_factor`` is their mean demand / ``maximum``, null without a positive maximum.
+    """
 
     post: int
     label: str
@@ -212,6 +215,7 @@ class PostOut(Output):
     intervals: int
     gaps: int
     maximum: DemandOut | None
+    load_factor: float | None
 
     @classmethod
     def of(cls, post: PostConsumption) -> "PostOut":
@@ -223,6 +227,7 @@ class PostOut(Output):
             intervals=post.intervals,
             gaps=post.gaps,
             maximum=DemandOut.of(post.maximum) if post.maximum else None,
+            load_factor=None if post.load_factor is None else float(post.load_factor),
         )
 
 

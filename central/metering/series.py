@@ -1,16 +1,19 @@
 """Stored days of one channel stitched into one series of NumPy arrays (pure)."""
 
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import reduce
+from itertools import accumulate
 from math import gcd, lcm
 from typing import Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ext.profile import unpack
+from ext import series as kernels
+from ext.profile import unpack_into
 from shared.intervals import aligned_around
 from shared.quality import NOT_BILLABLE, Quality
 from shared.quantities import Quantity
@@ -34,6 +37,8 @@ class Block(Protocol):
     def start(self) -> int: ...
     @property
     def step(self) -> int: ...
+    @property
+    def count(self) -> int: ...
     @property
     def num(self) -> int: ...
     @property
@@ -108,16 +113,22 @@ def stitch(
     when all of them are there; where a finer block has no value, the coarser one's stands. Several scales come out in
     the largest that keeps all exact. Raises :class:`SeriesError`.
     """
-    step = reduce(lcm, (block.step for block in blocks)) if blocks else DEFAULT_STEP
+    steps = {block.step for block in blocks}
+    step = lcm(*steps) if steps else DEFAULT_STEP
     around = aligned_around(start, end, step)
     count = (around.end - around.start) // step
     if count > MAX_INTERVALS:
         raise SeriesError(f"{count} intervals are too many for one series: ask for at most {MAX_INTERVALS}")
-    scale = common_scale(Fraction(block.num, block.den) for block in blocks) if blocks else Fraction(1)
-    values, flags = np.zeros(count, np.int64), np.full(count, MISSING, np.uint16)
-    for fine in sorted({block.step for block in blocks}):
-        part = _grid([block for block in blocks if block.step == fine], around.start, fine, count * step // fine, scale)
-        _fill(values, flags, *_coarse(*part, step // fine))
+    scales = {(block.num, block.den) for block in blocks}
+    scale = common_scale(Fraction(*each) for each in scales) if scales else Fraction(1)
+    if len(steps) == 1:
+        values, flags = _grid(blocks, around.start, step, count, scale)
+    else:
+        values, flags = np.zeros(count, np.int64), np.full(count, MISSING, np.uint16)
+        for fine in sorted(steps):
+            own = [block for block in blocks if block.step == fine]
+            part = _grid(own, around.start, fine, count * step // fine, scale)
+            _fill(values, flags, *_coarse(*part, step // fine))
     total = scale * multiplier
     return Series(quantity, around.start, step, values, flags, total.numerator, total.denominator)
 
@@ -129,22 +140,42 @@ def common_scale(scales: Iterable[Fraction]) -> Fraction:
 
 
 def _grid(
-    blocks: Sequence[Block], start: int, step: int, count: int, scale: Fraction
+    blocks: Iterable[Block], start: int, step: int, count: int, scale: Fraction
 ) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
-    values, flags = np.zeros(count, np.int64), np.full(count, MISSING, np.uint16)
-    for block in blocks:
-        packed_values, packed_flags, _ = unpack(block.data)
-        block_values = np.frombuffer(packed_values, np.int64)
-        block_flags = np.frombuffer(packed_flags, np.uint16)
-        factor = Fraction(block.num, block.den) / scale
+    """Unpack blocks of one step into ``count`` intervals from ``start``: each run of days without a gap at once."""
+    end = start + count * step
+    held = [block for block in blocks if block.start < end and block.start + block.count * step > start]
+    before = max(0, (start - min((block.start for block in held), default=start)) // step)
+    after = max(0, (max((block.start + block.count * step for block in held), default=end) - end) // step)
+    values, flags = np.zeros(before + count + after, np.int64), np.full(before + count + after, MISSING, np.uint16)
+    for run in _runs(held, step):
+        first = before + (run[0].start - start) // step
+        last = first + sum(block.count for block in run)
+        part: Any = values[first:last]
+        part_flags: Any = flags[first:last]
+        ends = unpack_into([block.data for block in run], part, part_flags, step)
+        if ends != array("q", accumulate(block.count for block in run)):
+            raise SeriesError(
+                f"blocks from {run[0].start} hold {ends.tolist()} intervals in turn, not what their rows say"
+            )
+        factor = Fraction(run[0].num, run[0].den) / scale
         if factor != 1:
-            block_values = _scaled(block_values, int(factor))
-        at = (block.start - start) // step
-        low, high = max(0, -at), min(len(block_values), count - at)
-        if low < high:
-            values[at + low : at + high] = block_values[low:high]
-            flags[at + low : at + high] = block_flags[low:high]
-    return values, flags
+            part[:] = _scaled(part, int(factor))
+    return values[before : before + count], flags[before : before + count]
+
+
+def _runs(blocks: Sequence[Block], step: int) -> Iterator[list[Block]]:
+    """Cut blocks, in order, into runs in which one follows the other in the same scale."""
+    run: list[Block] = []
+    end, num, den = 0, 0, 0
+    for block in blocks:
+        if run and (block.start != end or block.num != num or block.den != den):
+            yield run
+            run = []
+        run.append(block)
+        end, num, den = block.start + block.count * step, block.num, block.den
+    if run:
+        yield run
 
 
 def _scaled(values: NDArray[np.int64], factor: int) -> NDArray[np.int64]:
@@ -157,8 +188,12 @@ def _scaled(values: NDArray[np.int64], factor: int) -> NDArray[np.int64]:
 def _coarse(values: Any, flags: Any, times: int) -> tuple[NDArray[np.int64], NDArray[np.uint16]]:
     if times == 1:
         return values, flags
-    rows = flags.reshape(-1, times)
-    return values.reshape(-1, times).sum(axis=1), np.bitwise_or.reduce(rows, axis=1)
+    ends: Any = np.arange(times, len(values) + 1, times, dtype=np.int64)
+    try:
+        sums, merged, _ = kernels.resample(values, flags, ends, MISSING)
+    except kernels.SeriesError as error:
+        raise SeriesError(str(error)) from error
+    return np.frombuffer(sums, np.int64), np.frombuffer(merged, np.uint16)
 
 
 def _fill(values: Any, flags: Any, other_values: Any, other_flags: Any) -> None:

@@ -23,6 +23,7 @@ from central.metering.stored import DAY, between, date_of, days, ever, number, s
 from central.registry.models import Gateway, Meter
 from central.registry.service import MeterView
 from central.store.pages import Page, bounded, place
+from ext.billing import BillingError
 from shared.intervals import day_range, intervals_in_day, local_date
 from shared.intervals import zone as zone_of
 from shared.quantities import ACTIVE_DELIVERED, ACTIVE_PROFILE, Process, Quantity
@@ -124,7 +125,10 @@ async def consumption_by_post(
     firsts = list(months_back(local_date(at, zone_of(view.zone)), months))
     series = await profile(session, view, channel, month_range(firsts[0], view.zone)[0], at + 1)
     calendar = calendar_of(view.meter.calendar, view.zone)
-    return [month_consumption(series, first, view.zone, calendar, at) for first in firsts]
+    try:
+        return [month_consumption(series, first, view.zone, calendar, at) for first in firsts]
+    except BillingError as error:  # counts that no meter has
+        raise Refused("channel", str(error)) from error
 
 
 async def availability(

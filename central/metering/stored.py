@@ -1,13 +1,15 @@
 """How stored days are asked for: a day's row with what its series says, and bounds over the one integer of its key."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.metering.models import DAYS, ProfileDay, ProfileSeries
+from ext.profile import header
 
 _EPOCH: Final = date(1970, 1, 1)
 _SECONDS: Final = 86400
@@ -16,11 +18,13 @@ _SECONDS: Final = 86400
 DAY: Final[ColumnElement[int]] = ProfileDay.id % DAYS
 
 
-class StoredDay(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class StoredDay:
     """A day in force, as far as a series is stitched from it; ``start`` UTC seconds of its first interval."""
 
     start: int
     step: int
+    count: int
     num: int
     den: int
     data: bytes
@@ -64,7 +68,10 @@ async def stored_days(
     """The days that fulfil conditions on their series, in order of their date."""
     columns = ProfileSeries.shift, ProfileSeries.step, ProfileSeries.num, ProfileSeries.den, DAY, ProfileDay.data
     rows = await session.execute(days(*columns, within=within).where(*where).order_by(DAY))
-    return [StoredDay(day * _SECONDS + shift, step, num, den, data) for shift, step, num, den, day, data in rows]
+    return [
+        StoredDay(day * _SECONDS + shift, step, header(data)[0], num, den, data)
+        for shift, step, num, den, day, data in rows
+    ]
 
 
 def series_of(tenant_id: int, meter_id: int, channel: int | None = None) -> Iterator[ColumnElement[bool]]:

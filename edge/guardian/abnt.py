@@ -170,20 +170,19 @@ class AbntDecoder(Decoder):
             lane.buffer.clear()
             return
         exchange, code = self.current, self.command.code if self.command else 0
+        if code == commands.PASSWORD_SEED:  # until its check has come, or when that fails
+            lane.veil.cover(len(lane.buffer))
         while lane.buffer:
             if self.junk and not self._skip(code):
                 return
             used, message = next_from_meter(lane.buffer, self.variant, (code,) if exchange else ())
             if message is None:
-                if code == commands.PASSWORD_SEED:  # on its way, and hidden before its check has come
-                    shift = len(HEADER) if self.variant is Variant.HEADED else 0
-                    lane.veil.hide(lane.front, _SEED[0] + shift, _SEED[1] - _SEED[0])
                 return
             if isinstance(message, Answer):
                 self._answered(at, used, message)
             elif isinstance(message, Heard):
                 self._heard(message.signal)
-                lane.use(1)
+                lane.prove(1)
             elif isinstance(message, Damaged) and self.searches <= 0:
                 self.spoilt()
                 lane.use(used)

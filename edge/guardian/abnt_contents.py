@@ -75,6 +75,8 @@ class Contents:
             except OctetError:
                 group = -1
             detail["group"] = group
+            if code == commands.PARAMETERS_PARTIAL:
+                detail["part"] = command.parameters[:4].hex()  # amount and unit stand here; their coding is not known
         grouped = code in commands.PARAMETER_CODES | commands.PROFILE_CODES | commands.REGISTER_CODES
         return f"{code:02X}/{group}" if grouped else f"{code:02X}", detail
 
@@ -193,7 +195,7 @@ class Contents:
         stamp, step = block.last_reset if closed else block.last_interval, block.profile_step
         if stamp is None or not step:
             return
-        end = clock.past(stamp) if closed and not clock.summer else clock.present(stamp)
+        end = clock.present(stamp)
         detail["end"] = end
         detail["start"] = end - words // _CHANNELS * step
         detail["step"] = step

@@ -15,6 +15,7 @@ from edge.guardian.veil import Veil
 SOH, STX, ETX, EOT, ACK, NAK = 0x01, 0x02, 0x03, 0x04, 0x06, 0x15
 #: A readout of every tariff and month of a large meter stays below; more without an end is no message.
 MAX_MESSAGE: Final = 1 << 16
+_START: Final = re.compile(rb"[\x00\x01\x02\x06\x15/\x80\x81\x82\x86\x95\xaf]")
 _END: Final = re.compile(rb"[\x03\x04\x83\x84]")
 _STRIP: Final = bytes(i & 0x7F for i in range(256))
 _SIGN_ON: Final = re.compile(rb"\x00*/\?([^!\r\n]{0,32})!\r\n")
@@ -88,13 +89,15 @@ class IecDecoder(Decoder):
     def __init__(self, expected: Expected) -> None:
         super().__init__(expected, Veil(_PASSWORD, lambda _: (3, _SECRET)), Veil(None, lambda _: (0, 0)))
         self.mode_e = False
-        self._scanned = [0, 0]
+        self._scanned = [(0, 0), (0, 0)]  # of the message that begins there, octets known to hold no end
         self._date: tuple[float, datetime] | None = None
         self._time: tuple[float, timedelta] | None = None
 
     def _next(self, side: Side, lane: Lane) -> tuple[int, Message | None]:
-        used, message = next_message(lane.buffer, self._scanned[side])
-        self._scanned[side] = max(1, len(lane.buffer) - 1) if not used else 0
+        front, scanned = self._scanned[side]
+        used, message = next_message(lane.buffer, scanned if front == lane.front else 0)
+        if not used:
+            self._scanned[side] = lane.front, len(lane.buffer) - 1
         return used, message
 
     # -- client ------------------------------------------------------------------------------------------------------
@@ -110,7 +113,7 @@ class IecDecoder(Decoder):
             if not used:
                 return
             if message is None:
-                self._junk(lane)
+                self._junk(lane, used)
                 continue
             if not self.sure and not (message.kind == "sign-on" or (message.kind == "command" and message.good)):
                 lane.spoil()
@@ -120,11 +123,15 @@ class IecDecoder(Decoder):
             lane.prove(used, ((4, used),) if secret else ())
             self._said(began, used, message)
 
-    def _junk(self, lane: Lane) -> None:
+    def _junk(self, lane: Lane, used: int) -> None:
         """Octets that begin nothing; before the first message they may only be wake-up zeros."""
-        if self.sure or lane.buffer[0] & 0x7F == 0:
-            rest = re.search(rb"[\x01\x02\x06\x15/\x81\x82\x86\x95\xaf]", lane.buffer[1:])
-            lane.use(1 + rest.start() if rest else len(lane.buffer))
+        if used > 1:
+            lane.use(used)
+        elif lane.buffer[0] & 0x7F == 0:
+            lane.use(len(lane.buffer) - len(lane.buffer.lstrip(b"\0\x80")))
+        elif self.sure:
+            rest = _START.search(lane.buffer, 1)
+            lane.use(rest.start() if rest else len(lane.buffer))
         else:
             lane.spoil()
 
@@ -177,12 +184,9 @@ class IecDecoder(Decoder):
 
     def _flush(self) -> None:
         """The client spoke: what the meter began will not become whole."""
-        if len(self.meter.buffer) == 1 and self.meter.buffer[0] & 0x7F == ACK:
-            self._acknowledged(self.meter.heard_at, 1)
-        elif self.meter.buffer and self.sure:
+        if self.meter.buffer and self.sure:
             self.spoilt()
         self.meter.buffer.clear()
-        self._scanned[Side.METER] = 0
         self.restored()
 
     def hear_meter(self, at: float) -> None:
@@ -192,7 +196,7 @@ class IecDecoder(Decoder):
             return
         while lane.buffer:
             began = lane.front_at
-            if lane.buffer == b"\x06" or lane.buffer == b"\x86":
+            if lane.buffer[0] & 0x7F == ACK and (self.current is None or self.current.code != "mode-e"):
                 self._acknowledged(at, 1)
                 lane.prove(1)
                 continue
@@ -202,7 +206,7 @@ class IecDecoder(Decoder):
             if message is None:
                 if lane.buffer[0] & 0x7F and not self.junk:
                     self.spoilt()
-                self._junk(lane)
+                self._junk(lane, used)
                 continue
             lane.prove(used)
             self._told(at, began, used, message)

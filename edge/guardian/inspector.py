@@ -44,6 +44,8 @@ class Inspector:
 
     def heard(self, at: float, side: Side, data: bytes) -> bytes:
         """Take octets as they passed at ``at`` (UTC seconds); return as many, with what may be a secret masked."""
+        if not data:
+            return data
         self._octets[side] += len(data)
         self._last[side] = at
         if self.fault:

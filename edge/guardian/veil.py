@@ -12,6 +12,7 @@ from typing import Final
 #: (begin, end) of octets to hide, relative to a piece of data.
 Span = tuple[int, int]
 
+_NOWHERE: Final = -2  # trigger of what no proof of one frame uncovers
 MASK: Final = 0x2A  # "*"
 #: Longest trigger; that much of the stream is looked at again with the next piece.
 LEAD: Final = 12
@@ -62,6 +63,10 @@ class Veil:
                 self._hidden[-1] = (trigger, first, max(last, end))
                 return
         self._hidden.append((trigger, begin, end))
+
+    def cover(self, size: int) -> None:
+        """Hide the last ``size`` octets of the present piece unless they prove to be no secret."""
+        self._hidden.append((_NOWHERE, self.end - size, self.end))
 
     def prove(self, start: int, end: int, secrets: tuple[Span, ...] = ()) -> None:
         """The octets [start, end) of the stream are a whole frame; ``secrets`` relative to its start."""

@@ -190,8 +190,8 @@ def broken(case: Case) -> Said:
     book = case.book
     frames = book.frames + book.broken
     failed = book.ended(Result.BROKEN) or (book.newest is not None and "broken" in book.newest.detail and _open(case))
-    many = book.broken >= case.expected.broken_least
-    if not book.broken or book.broken / frames <= case.expected.broken_share or not (many or failed):
+    many = book.broken >= case.expected.broken_least and book.broken / frames > case.expected.broken_share
+    if not book.broken or not (many or failed):
         return None
     share = round(100 * book.broken / frames, 1)
     return (
@@ -261,7 +261,7 @@ def partial(case: Case) -> Said:
             facts | {"command": exchange.code, "reason": str(case.reason)},
         )
     for exchange in case.book.last.values():
-        late = _late(exchange, case.ended)
+        late = _late(exchange, case.ended + min(0.0, case.book.clock_offset or 0.0))  # a slow clock is another verdict
         if late:
             return (
                 (
@@ -284,7 +284,7 @@ def _blocks(detail: dict[str, Any]) -> str:
 
 
 def _late(exchange: Exchange, now: float) -> int:
-    """Seconds of memory that were asked for, must exist and did not come."""
+    """Seconds of memory that were asked for, must exist and did not come; ``now`` by the meter's clock."""
     detail = exchange.detail
     if exchange.kind is not Kind.MEMORY or exchange.result is not Result.OK or "end" not in detail:
         return 0

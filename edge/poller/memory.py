@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ext.profile import unpack
+from ext.series import gaps
 from shared.intervals import IntervalSet, Range, ceil, floor
 from shared.quality import Quality
 from shared.wire import ProfileBlock
@@ -86,10 +87,11 @@ class ProfileMemory:
         channels: dict[str, IntervalSet] = {}
         for block in blocks:
             present = channels.setdefault(block.channel, IntervalSet())
-            for part in ranges_of(block, without=Quality.MISSING):
+            there, unreconciled = values_of(block)
+            for part in there:
                 present.add(*part)
                 self.doubtful.remove(*part)
-            for part in ranges_of(block, having=Quality.UNRECONCILED, without=Quality.MISSING):
+            for part in unreconciled:
                 self.doubtful.add(*part)
             self.step = block.step
         given: IntervalSet | None = None
@@ -129,16 +131,12 @@ class ProfileMemory:
         return sum(part.end - part.start for part in self.held.within(start, end)) / (end - start)
 
 
-def ranges_of(block: ProfileBlock, *, having: int = 0, without: int = 0) -> list[Range]:
-    """Ranges of a block whose intervals carry all flags of ``having`` and none of ``without``."""
+def values_of(block: ProfileBlock) -> tuple[IntervalSet, IntervalSet]:
+    """Return the ranges of a block that have values, and those of them not reconciled with the registers."""
     _, flags, _ = unpack(block.data)
-    found = IntervalSet()
-    begin: int | None = None
-    for index, flag in enumerate([*flags, 0]):
-        fits = flag & having == having and not flag & without and index < len(flags)
-        if fits and begin is None:
-            begin = index
-        elif not fits and begin is not None:
-            found.add(block.start + begin * block.step, block.start + index * block.step)
-            begin = None
-    return list(found)
+    whole = IntervalSet([(block.start, block.start + len(flags) * block.step)])
+    gone, unreconciled = (
+        IntervalSet((block.start + first * block.step, block.start + end * block.step) for first, end in found)
+        for found in (gaps(flags, Quality.MISSING), gaps(flags, Quality.UNRECONCILED))
+    )
+    return whole - gone, unreconciled - gone

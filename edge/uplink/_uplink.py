@@ -20,6 +20,7 @@ from edge.uplink._trouble import Below, NotAllowedError, cause_of, is_refusal, w
 from edge.uplink._window import Verdict, Window
 from edge.uplink.settings import UplinkSettings
 from shared.ids import Kind, Topic, check_id
+from shared.waiting import answered, cancellations, give_way
 from shared.wire import (
     FOREIGN_STREAM,
     AckCursor,
@@ -170,9 +171,9 @@ class Uplink:
         delay = 0.0
         below = Below()
         try:
-            asked = _cancellations()
+            asked = cancellations()
             async with self._client(below) as client:
-                _give_way(asked)
+                give_way(asked)
                 await self._subscribe(client)
                 began = time.monotonic()
                 self.counters.connects += 1
@@ -226,7 +227,7 @@ class Uplink:
 
     async def _subscribe(self, client: aiomqtt.Client) -> None:
         topics = [self._topic("ack"), self._topic("cmd")]
-        granted = await _answered(client.subscribe([(topic, 1) for topic in topics]))
+        granted = await answered(client.subscribe([(topic, 1) for topic in topics]))
         codes = [code if isinstance(code, int) else code.value for code in granted]
         for topic, code in zip(topics, codes, strict=True):
             if code >= 0x80:  # MQTT 3.1.1 §3.9.3: failure
@@ -299,7 +300,7 @@ class Uplink:
         self.counters.batches += 1
         self.counters.rows += len(items)
         self.counters.bytes += len(payload)
-        await _answered(client.publish(self._topic("up"), payload, qos=1))
+        await answered(client.publish(self._topic("up"), payload, qos=1))
 
     async def _wait_for_work(self) -> None:
         due = self._window.due()
@@ -319,8 +320,8 @@ class Uplink:
             self._touched.clear()
             if self._config_due:
                 self._config_due = False
-                await _answered(client.publish(self._topic("conf"), encode(self._config()), qos=1, retain=True))
-            await _answered(client.publish(self._topic("state"), encode(self._state()), qos=1, retain=True))
+                await answered(client.publish(self._topic("conf"), encode(self._config()), qos=1, retain=True))
+            await answered(client.publish(self._topic("state"), encode(self._state()), qos=1, retain=True))
             await asyncio.sleep(TOUCH_SECONDS)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self.settings.state_seconds):
@@ -331,7 +332,7 @@ class Uplink:
             await self._progress_came.wait()
             self._progress_came.clear()
             while self._progress:
-                await _answered(client.publish(self._topic("res"), encode(self._progress.popleft()), qos=0))
+                await answered(client.publish(self._topic("res"), encode(self._progress.popleft()), qos=0))
 
     # -- down ------------------------------------------------------------------------------------------------------
 
@@ -392,26 +393,6 @@ class Uplink:
             await self.spool.restart_stream(reason)
         except RetryError as error:
             log.error("stream not restarted, tried again with the next cursor", error=str(error))
-
-
-def _cancellations() -> int:
-    """How often this task was asked to end. A task group in it may leave its own asking behind, so only more counts."""
-    task = asyncio.current_task()
-    return task.cancelling() if task is not None else 0
-
-
-def _give_way(asked: int) -> None:
-    """Raise what Python 3.11's wait_for, which aiomqtt uses, loses: a cancellation that met the broker's answer."""
-    if _cancellations() > asked:
-        raise asyncio.CancelledError
-
-
-async def _answered(answer: Awaitable[T]) -> T:
-    """Await an answer of the broker, and end here if that was asked for meanwhile."""
-    asked = _cancellations()
-    result = await answer
-    _give_way(asked)
-    return result
 
 
 def _drop(client: aiomqtt.Client) -> None:

@@ -44,10 +44,20 @@ def days(load: Load) -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def demand(load: Load) -> ModuleType:
-    return load("demand")
+def series(load: Load) -> ModuleType:
+    return load("series")
 
 
 @pytest.fixture(scope="session")
-def series(load: Load) -> ModuleType:
-    return load("series")
+def reactive(load: Load) -> ModuleType:
+    return load("reactive")
+
+
+@pytest.fixture(scope="session")
+def reconcile(load: Load) -> ModuleType:
+    return load("reconcile")
+
+
+@pytest.fixture(scope="session")
+def voltage(load: Load) -> ModuleType:
+    return load("voltage")

@@ -2,7 +2,8 @@ import sys
 import threading
 import time
 from array import array
-from collections import defaultdict
+from bisect import bisect_right
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import date
 from types import ModuleType
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.calendar_builders import brazil_calendar
+from shared.quality import NOT_BILLABLE, Quality
 from shared.slots import SlotLookup, lookup_for, month_lookup
 from tests.ext.builds import load_compiled, load_source
 
@@ -53,7 +55,7 @@ def plain(rows: list[Row], lookup: Segments | SlotLookup, window: int) -> list[t
     for (meter, slot), counted in sorted(cells.items()):
         best = max(windows[meter, slot], default=None)
         top = (None, None) if best is None else (best[0], -best[1] * lookup.step)
-        found.append((meter, slot, sum(counted), len(counted), len(windows[meter, slot]), *top))
+        found.append((meter, slot, sum(counted), len(counted), len(windows[meter, slot]), *top, 0))
     return found
 
 
@@ -62,10 +64,10 @@ def test_quarter_hours_of_five_minutes(billing: ModuleType) -> None:
     rows = [(7, 300 * i, 10 * i) for i in (10, 11, 12, 13, 15, 16, 17, 18, 19, 20, 21)] + [(9, 300 * 29, -5)]
     totals = billing.bill(*columns(rows), LOOKUP, 3)
     assert list(totals.rows()) == [
-        (7, 1, 210, 2, 0, None, None),
-        (7, 2, 1100, 7, 2, 570, 5400),
-        (7, 17, 410, 2, 0, None, None),
-        (9, 17, -5, 1, 0, None, None),
+        (7, 1, 210, 2, 0, None, None, 0),
+        (7, 2, 1100, 7, 2, 570, 5400, 0),
+        (7, 17, 410, 2, 0, None, None, 0),
+        (9, 17, -5, 1, 0, None, None, 0),
     ]
     assert totals.meters.tolist() == [7, 9]
     assert totals.slots == 18
@@ -74,14 +76,14 @@ def test_quarter_hours_of_five_minutes(billing: ModuleType) -> None:
 
 def test_the_earliest_of_equal_demands_counts_and_negative_ones_too(billing: ModuleType) -> None:
     rows = [(1, 300 * i, value) for i, value in zip(range(12, 18), (-4, 0, 0, 0, 0, -4), strict=True)]
-    assert [total[4:] for total in billing.bill(*columns(rows), LOOKUP, 3).rows()] == [(2, -4, 3600)]
+    assert [total[4:] for total in billing.bill(*columns(rows), LOOKUP, 3).rows()] == [(2, -4, 3600, 0)]
 
 
 def test_extremes_stay_exact(billing: ModuleType) -> None:
     for value in (2**31 - 1, -(2**31)):
         rows = [(2**31 - 1, 300 * i, value) for i in range(12, 20)]
         (total,) = billing.bill(*columns(rows), LOOKUP, 3).rows()
-        assert total == (2**31 - 1, 2, 8 * value, 8, 2, 3 * value, 3600)
+        assert total == (2**31 - 1, 2, 8 * value, 8, 2, 3 * value, 3600, 0)
 
 
 def test_nothing(billing: ModuleType) -> None:
@@ -129,13 +131,31 @@ def test_a_block_series_comes_to_what_its_rows_do(billing: ModuleType, data: st.
     flags = array("H", [0b101 if i in gone else 0b010 for i in range(count)])
     totals = billing.bill_series(values, flags, first * 900, lookup, 0b100, window, 8)
     rows = [(8, (first + i) * 900, value) for i, value in enumerate(values) if i not in gone]
-    assert list(totals.rows()) == plain(rows, lookup, window)
+    found = list(totals.rows())
+    assert [total[:7] for total in found if total.intervals] == [row[:7] for row in plain(rows, lookup, window)]
+    every = [slots[bisect_right(ends, first + i)] for i in range(count)]
+    gaps = Counter(slot for i, slot in enumerate(every) if i in gone)
+    assert {total.slot: total.gaps for total in found} == {slot: gaps[slot] for slot in set(every)}
+
+
+def test_intervals_that_do_not_count_are_the_gaps_of_their_slot(billing: ModuleType) -> None:
+    # one interval before the first aligned window, a whole one, one with a gap, one cut off by the end
+    values = array("q", [900, 1, 2, 3, 500, 4095, 500, 800, 800])
+    flags = array("H", [0, 0, Quality.ESTIMATED, 0, 0, Quality.MISSING, 0, 0, 0])
+    lookup = Segments(300, 0, array("q", [3, 100, 200]), array("H", [1, 2, 4]))
+    totals = billing.bill_series(values, flags, 600, lookup, int(NOT_BILLABLE), 3)
+    assert list(totals.rows()) == [(0, 1, 900, 1, 0, None, None, 0), (0, 2, 2606, 7, 1, 6, 900, 1)]
+    assert totals.expected.tolist() == [0, 1, 8, 0, 0]
+    nothing = array("H", [Quality.MISSING, Quality.OVERFLOW, Quality.UNRECONCILED | Quality.OUTAGE] * 3)
+    (total,) = billing.bill_series(values, nothing, 900, lookup, int(NOT_BILLABLE), 3).rows()
+    assert total == (0, 2, 0, 0, 0, None, None, 9)
+    assert list(billing.bill_series(array("q"), array("H"), 900, lookup, 1).rows()) == []
 
 
 def test_a_block_series_stays_exact_or_is_refused(billing: ModuleType) -> None:
     flags, limit = array("H", bytes(6)), 2**60
     (total,) = billing.bill_series(array("q", [limit - 1] * 3), flags, 3600, LOOKUP, 1, 3).rows()
-    assert total == (0, 2, 3 * (limit - 1), 3, 1, 3 * (limit - 1), 3600)
+    assert total == (0, 2, 3 * (limit - 1), 3, 1, 3 * (limit - 1), 3600, 0)
     (total,) = billing.bill_series(array("q", [-limit] * 3), flags, 3600, LOOKUP, 1, 3).rows()
     assert total[2:6] == (-3 * limit, 3, 1, -3 * limit)
     for value in (limit, -limit - 1, 2**63 - 1, -(2**63)):

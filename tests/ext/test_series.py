@@ -112,16 +112,29 @@ def test_gaps_at_both_ends(series: ModuleType) -> None:
 # -- sliding demand, load factor -------------------------------------------------------------------------------------
 
 
-@given(rows=rows_of, window=st.integers(1, 6))
-def test_sliding_demand_against_plain_python(series: ModuleType, rows: list[Row], window: int) -> None:
+@given(rows=rows_of, parts=st.integers(1, 6), every=st.integers(1, 4), data=st.data())
+def test_sliding_demand_against_plain_python(
+    series: ModuleType, rows: list[Row], parts: int, every: int, data: st.DataObject
+) -> None:
+    window, lead = parts * every, data.draw(st.integers(0, every - 1))
     whole = [
         (sum(row[0] for row in rows[i : i + window]), -i)
-        for i in range(len(rows) - window + 1)
+        for i in range(lead, len(rows) - window + 1, every)
         if all(map(counts, rows[i : i + window]))
     ]
     best = max(whole, default=None)
     expected = (None, None, 0) if best is None else (best[0], -best[1], len(whole))
-    assert series.sliding(*arrays(rows), MASK, window) == expected
+    assert series.sliding(*arrays(rows), MASK, window, every, lead) == expected
+
+
+def test_quarter_hours_of_minutes_in_sub_intervals_of_five(series: ModuleType) -> None:
+    values = array("q", [0] * 60)
+    values[7:22] = array("q", [1] * 15)  # 15 minutes that no window of five-minute sub-intervals holds whole
+    flags = array("H", bytes(120))
+    assert series.sliding(values, flags, MASK, 15) == (15, 7, 46)
+    assert series.sliding(values, flags, MASK, 15, 5) == (13, 5, 10)
+    assert series.sliding(values, flags, MASK, 15, 5, 2) == (15, 7, 9)
+    assert series.sliding(values, flags, MASK, 15, 15) == (8, 0, 4)  # block demand; the earlier of 8 and 7
 
 
 def test_load_factor(series: ModuleType) -> None:
@@ -147,11 +160,27 @@ def test_refuses_what_is_no_series(series: ModuleType) -> None:
         series.gaps(flags, 65536)
     with pytest.raises(series.SeriesError, match="mask -1 is no set of 16 flags"):
         series.sliding(values, flags, -1, 1)
-    for window in (0, (1 << 20) + 1):
+    for window in (0, series.MAX_TERMS + 1):
         with pytest.raises(series.SeriesError, match=f"window of {window}"):
             series.sliding(values, flags, MASK, window)
+    for window, every in ((3, 0), (3, 2), (3, 6)):
+        with pytest.raises(series.SeriesError, match=f"no whole sub-intervals of {every}"):
+            series.sliding(values, flags, MASK, window, every)
+    for lead in (-1, 3):
+        with pytest.raises(series.SeriesError, match=f"{lead} intervals before the first"):
+            series.sliding(values, flags, MASK, 3, 3, lead)
     with pytest.raises(TypeError, match="flags must be"):
         series.gaps(values, MASK)
+
+
+def test_a_group_is_bounded_a_series_is_not(series: ModuleType) -> None:
+    count = series.MAX_TERMS + 1
+    values, flags = np.full(count, LIMIT), np.zeros(count, np.uint16)
+    sums, _, counted = series.resample(values, flags, array("q", [count - 1, count]), MASK)
+    assert (sums.tolist(), counted.tolist()) == ([LIMIT * (count - 1), LIMIT], [count - 1, 1])
+    assert series.sliding(-values[1:], flags[1:], MASK, count - 1) == (-LIMIT * (count - 1), 0, 1)
+    with pytest.raises(series.SeriesError, match=f"group 0 ends at interval {count}"):
+        series.resample(values, flags, array("q", [count]), MASK)
 
 
 def test_counts_beyond_the_limit_are_refused_unless_they_do_not_count(series: ModuleType) -> None:

@@ -60,7 +60,10 @@ async def meter(
         request, "meter.html",
         zone=tz,
         calendar=availability.month(days, today, since),
-        months=[{"first": month.first, "missing": _gaps(month, since, tz)} for month in months],
+        months=[
+            {"first": month.first, "missing": _gaps(month, since, tz), "load_factor": _load_factor(month)}
+            for month in months
+        ],
         channels=[str(channel.quantity) for channel in channels] or [str(ACTIVE_PROFILE)],
         profile_from=(min(last, today) - timedelta(days=_PROFILE_DAYS - 1)).isoformat(),
         yesterday=(today - timedelta(days=1)).isoformat(),
@@ -213,3 +216,9 @@ def _gaps(month: MonthConsumption, since: date, tz: ZoneInfo) -> int:
     start = max(month.start, day_range(since, tz).start)
     before = max(0, start - month.start) // 900
     return max(0, total.gaps - before)
+
+
+def _load_factor(month: MonthConsumption) -> float | None:
+    """Mean demand / maximum demand of all posts; None without either."""
+    factor = month.posts[0].load_factor if 0 in month.posts else None
+    return None if factor is None else float(factor)

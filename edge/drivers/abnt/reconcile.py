@@ -14,6 +14,7 @@ from typing import Final
 
 from edge.drivers.abnt.layout.profile import OVERFLOW_WORD
 from ext import nibbles
+from ext import reconcile as kernel
 from ext.nibbles import ORDERS, Order
 
 CHANNELS: Final = 3
@@ -107,7 +108,7 @@ def reconcile(stream: Stream, pairs: Sequence[Pair], orders: Sequence[Order] = O
 
 def roughness(words: "array[int]") -> int:
     """Sum of the steps between neighbouring intervals of each channel."""
-    return sum(abs(words[i] - words[i - CHANNELS]) for i in range(CHANNELS, len(words)))
+    return kernel.roughness(words, CHANNELS)
 
 
 def _span(stream: Stream, pair: Pair) -> tuple[int, int] | None:
@@ -128,17 +129,18 @@ def _misses(stream: Stream, words: "array[int]", pairs: Sequence[Pair]) -> list[
             continue
         first, last = span
         for channel, difference in enumerate(pair.differences):
-            own = words[channel::CHANNELS]
-            inside = own[first:last]
-            if difference is None or OVERFLOW_WORD in inside:
+            inside = kernel.words(words, channel, CHANNELS, first, last, OVERFLOW_WORD)
+            if difference is None or inside.invalid:
                 continue
-            least = sum(inside)
+            least = inside.total
             # a reading may sit exactly on an interval's end: neighbours are allowed for, never demanded
-            known = (own[first - 1] if first > 0 else 0) + (own[last] if last < len(own) else 0)
+            known = words[CHANNELS * (first - 1) + channel] if first > 0 else 0
             unseen = -(-max(0, stream.start - pair.first_at) // stream.step)
-            if last == len(own):
+            if last < stream.count:
+                known += words[CHANNELS * last + channel]
+            else:
                 unseen += max(1, -(-(pair.second_at - stream.end) // stream.step))
-            likely = known + unseen * (int(HEADROOM * max(inside)) + FEW_PULSES)
+            likely = known + unseen * (int(HEADROOM * inside.highest) + FEW_PULSES)
             most = known + unseen * OVERFLOW_WORD + FEW_PULSES
             if not least <= difference <= least + likely:
                 impossible = not least <= difference <= least + most

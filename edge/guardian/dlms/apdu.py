@@ -55,7 +55,7 @@ _EXCEPTIONS: Final = {
 _MECHANISM: Final = re.compile(rb"\x8b\x07\x60\x85\x74\x05\x08\x02(.)", re.DOTALL)
 _CONTEXT: Final = re.compile(rb"\xa1\x09\x06\x07\x60\x85\x74\x05\x08\x01(.)", re.DOTALL)
 _MECHANISMS: Final = ("none", "LLS", "HLS", "HLS-MD5", "HLS-SHA1", "HLS-GMAC", "HLS-SHA256", "HLS-ECDSA")
-#: Passwords: the calling authentication value; what is written to or invoked on association (15) and security setup (64).
+#: Secrets: the calling authentication value; what is written to or invoked on association (15), security setup (64).
 SECRET: Final = rb"(?=(\xac.\x80.|\x00[\x0f\x40]\x00\x00[\x28\x2b]..[\xff]))"
 SECRET_OCTETS: Final = 96
 _STAMP: Final = re.compile(rb"(?:\x09\x0c|\x19)(\x07[\xd0-\xff].{10}|\x08[\x00-\x3f].{10})", re.DOTALL)

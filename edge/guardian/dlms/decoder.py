@@ -34,7 +34,7 @@ class DlmsDecoder(Decoder):
     def hear_client(self, at: float) -> None:
         lane = self.client
         while lane.buffer:
-            if lane.dirty and not self.sure:
+            if lane.dirty and self.carrier != "hdlc":
                 lane.spoil()
                 return
             if self.carrier != "wrapper" and lane.buffer[0] == hdlc.FLAG:
@@ -52,6 +52,9 @@ class DlmsDecoder(Decoder):
             lane.buffer.clear()
             return
         while lane.buffer:
+            if self.carrier == "wrapper" and lane.dirty:
+                lane.spoil()
+                return
             if self.carrier == "wrapper":
                 used = self._wrapper(at, Side.METER, lane)
             elif lane.buffer[0] == hdlc.FLAG:
@@ -118,15 +121,15 @@ class DlmsDecoder(Decoder):
     def _wrapper(self, at: float, side: Side, lane: Lane) -> bool:
         """Deal with one message; False while it is not whole."""
         buffer = lane.buffer
-        begun = bytes(buffer[:2])
-        if begun != hdlc.VERSION[: len(begun)] or (
-            len(buffer) > 8 and side is Side.CLIENT and buffer[8] not in apdus.REQUESTS
-        ):
+        begun, size = bytes(buffer[:2]), hdlc.HEADER + int.from_bytes(buffer[6:8], "big")
+        wrong = len(buffer) > hdlc.HEADER and (
+            size == hdlc.HEADER or (side is Side.CLIENT and buffer[hdlc.HEADER] not in apdus.REQUESTS)
+        )
+        if wrong or begun != hdlc.VERSION[: len(begun)]:
             if self.sure and side is Side.METER:
                 self.spoilt()
             lane.spoil()
             return False
-        size = hdlc.HEADER + int.from_bytes(buffer[6:8], "big")
         if len(buffer) <= hdlc.HEADER or len(buffer) < size:
             return False
         message = bytes(buffer[hdlc.HEADER : size])
@@ -326,8 +329,9 @@ class DlmsDecoder(Decoder):
             detail["delivered"] = detail["end"]
 
 
-def _secret(information: bytearray) -> bool:
+def _secret(segments: bytearray | bytes) -> bool:
     """Say whether the information of the first segments begins a message that may hold a secret."""
+    information = bytes(segments[:4])
     at = len(hdlc.LLC[0]) if information[:3] in hdlc.LLC else 0
     return information[at : at + 1] in (b"\x60", b"\xc1", b"\xc3")
 

@@ -174,6 +174,11 @@ async def test_consumption_and_demand(client: Client, ours: Side) -> None:
     assert total["energy"] == pytest.approx(float(Fraction(total["exact"])))
     assert sum(Fraction(post["exact"]) for post in march["posts"] if post["post"]) == Fraction(total["exact"])
     assert not march["complete"]
+    mean = (sum(COUNTS) - COUNTS[MISSING_AT]) / total["intervals"]
+    assert total["load_factor"] == pytest.approx(mean / COUNTS[95])
+    assert (
+        next(month for month in consumption["months"] if month["month"] == "2026-02")["posts"][0]["load_factor"] is None
+    )
     demand = (await client.get("/api/v1/meters/meter-1/demand", params=query, headers=bearer(ours.read_key))).json()
     maximum = next(m for m in demand["months"] if m["month"] == "2026-03")["posts"][0]["maximum"]
     assert Fraction(maximum["exact"]) == COUNTS[95] * SCALE * 4

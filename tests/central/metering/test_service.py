@@ -57,8 +57,19 @@ async def test_consumption_by_post(database: Database) -> None:
     assert peak.maximum is not None
     assert (peak.maximum.at, peak.maximum.seconds) == (MIDNIGHT + 80 * 900, 900)
     assert peak.maximum.value == Fraction(25)
+    assert peak.load_factor == Fraction(peak.raw, peak.intervals * 25)
+    assert march.posts[0].load_factor == Fraction(march.posts[0].raw, march.posts[0].intervals * 25)
+    assert months[0].posts[0].load_factor is None
     assert months[0].posts[0].gaps == months[0].expected == 28 * 96
     assert months[2].expected == 0
+
+
+async def test_counts_whose_sum_would_not_be_exact_are_refused(database: Database) -> None:
+    await store(database, [block("m", MIDNIGHT, [1, 2**60, 3])])
+    view = await view_of(database)
+    async with database.read() as session:
+        with pytest.raises(Refused, match=f"has {2**60} counts"):
+            await service.consumption_by_post(session, view, now=MIDNIGHT + 86400)
 
 
 async def test_availability(database: Database) -> None:

@@ -155,6 +155,7 @@ def test_months_agree_with_each_other(client: Client) -> None:
     assert consumption["partial"] == [False, False, True]
     assert [series["name"] for series in consumption["series"]] == ["Peak", "Off-peak"]
     assert all(value > 0 for series in demand["series"] for value in series["values"][:2])
+    assert re.search(r"\w+ \d{4}: load factor \d+\.\d%", client.get("/meters/m-0001").text)
 
 
 def test_commands_are_queued_and_shown(client: Client) -> None:

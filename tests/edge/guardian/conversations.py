@@ -68,7 +68,8 @@ class AbntTalk:
         **setup: Any,
     ) -> None:
         self.bench = bench or Bench()
-        setup = {"variant": variant, "bus": variant is Variant.ADDRESSED} | setup
+        setup["variant"] = setup.pop("understands", variant)
+        setup["bus"] = variant is Variant.ADDRESSED
         self.variant = variant
         self.began = self.bench.hand.now
         self.session = MeterSession([self.bench.meter], SessionSetup(**setup), faults or FaultPlan(), self.now)

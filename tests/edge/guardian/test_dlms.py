@@ -195,6 +195,16 @@ def test_i08_the_meter_holds_less_than_was_asked() -> None:
     assert finding.range_delivered == (finding.range_end or 0) - 4 * 3600
 
 
+def test_a_slow_clock_is_not_taken_for_missing_memory() -> None:
+    """An hour behind: what the client asks up to now the meter has not measured yet."""
+    now = datetime(2026, 3, 18, 3, tzinfo=UTC)
+    slow = get(8, "0.0.1.0.0.255", 2), got(b"\x09\x0c" + stamp(now - timedelta(hours=4)))
+    talk = play(Wrapper(), (AARQ_NONE, AARE_OK), slow, profile(23), start=now.timestamp())
+    finding = judge(talk, expected=Expected(utc_offset=-10800))
+    assert finding.verdict is Verdict.CLOCK
+    assert finding.meter_clock_offset == pytest.approx(-3600, abs=1)
+
+
 @pytest.mark.parametrize(("answer", "said"), [(AARE_NO_REASON, "no reason"), (AARE_CONTEXT, "context")])
 def test_refused_association(answer: bytes, said: str) -> None:
     finding = find((AARQ_LLS, answer))
@@ -306,7 +316,6 @@ def test_the_password_of_an_association_is_masked(carrier: Carrier, seed: int) -
         if sent[i : i + 4] in (PASSWORD[:4], PASSWORD[4:]):
             assert kept[i : i + 4] == b"****", kept
     assert kept[:4] == sent[:4]  # the rest is kept
-    assert kept[-30:].count(b"*") or len(kept)
 
 
 def test_only_the_password_is_masked_in_whole_frames() -> None:

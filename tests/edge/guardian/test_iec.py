@@ -146,7 +146,6 @@ def test_passwords_are_masked(bits: type, seed: int) -> None:
         sent = b"".join(data for _, side, data in heard[begin:] if side is C)
         at = sent.find(bits(b"(PASSWORD)"))
         assert kept[at + 1 : at + 9] == b"********"
-    assert bits(b"P.01") in kept or b"*" in kept[at + 12 :]
 
 
 def test_what_is_no_password_is_kept() -> None:

@@ -115,7 +115,7 @@ async def test_pymodbus_through_a_recording_proxy(framer: FramerType) -> None:
     server = ModbusTcpServer(device, framer=framer, address=("127.0.0.1", 0))
     await server.serve_forever(background=True)
     try:
-        port = server.transport.sockets[0].getsockname()[1]  # type: ignore[union-attr,attr-defined]
+        port = server.transport.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
         async with Recorder(port) as recorder:
             client = AsyncModbusTcpClient("127.0.0.1", port=recorder.port, framer=framer)
             assert await client.connect()
@@ -128,7 +128,7 @@ async def test_pymodbus_through_a_recording_proxy(framer: FramerType) -> None:
             client.close()
             await asyncio.sleep(0.05)
     finally:
-        await server.shutdown()
+        await server.shutdown()  # type: ignore[no-untyped-call]
     finding = judge(recorder.talk, expected=Expected())
     assert finding.protocol == "modbus"
     results = [(e.code, e.detail["address"], e.result) for e in finding.exchanges]

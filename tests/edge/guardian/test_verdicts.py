@@ -27,13 +27,18 @@ def read(codes: str = DAILY, *faults: tuple[FaultKind, float | None, int], **kwa
 # -- nobody is accused -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("variant", Variant)
+@pytest.mark.parametrize("variant", [None, *Variant])
 @pytest.mark.parametrize("enq_period", [0.022, 0.25, 0.502])
-@pytest.mark.parametrize("strict", [False, True])
-def test_no_healthy_conversation_is_accused(variant: Variant, enq_period: float, strict: bool) -> None:
-    if strict and variant is not Variant.PLAIN:
-        pytest.skip("strict timing rests on ENQ, which only plain lines have")
-    talk = AbntTalk(variant=variant, enq_period=enq_period)
+def test_no_healthy_conversation_is_accused(variant: Variant | None, enq_period: float) -> None:
+    """``None``: a meter that understands every variant."""
+    talk = AbntTalk(variant=variant or Variant.PLAIN, enq_period=enq_period, understands=variant)
+    talk.read(DAILY)
+    assert talk.finding().verdict is Verdict.GOOD
+
+
+def test_no_strict_meter_is_accused() -> None:
+    """Commands that come too late after an ENQ are not taken, and have to be repeated."""
+    talk = AbntTalk(strict=True, enq_period=0.05, sync_limit=0.05)
     talk.read(DAILY)
     assert talk.finding().verdict is Verdict.GOOD
 
@@ -123,6 +128,15 @@ def test_i04_damaged_answers() -> None:
     assert finding.also[-1][0] is Verdict.GOOD  # it was read in spite of it
     assert read(DAILY, (FaultKind.HALF, 40, 4)).verdict is Verdict.BROKEN
     assert read("21", (FaultKind.NOISE, 5, 99)).exchanges[0].result is Result.BROKEN
+
+
+def test_i04_when_a_request_fails_by_it_whatever_its_share() -> None:
+    talk = AbntTalk(Bench(step=300), _armed(FaultKind.NOISE, 5, 0))
+    talk.read("51 52")
+    talk.session.faults.arm(FaultKind.NOISE, 5, 1)
+    ask = Command(0x23, "123456").to_bytes()
+    talk.say(ask)
+    assert talk.finding(after=1).verdict is Verdict.BROKEN
 
 
 def test_i04_below_two_percent_is_none() -> None:

@@ -5,7 +5,7 @@ from array import array
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.poller.memory import CHUNK, DAY, ProfileMemory, ranges_of
+from edge.poller.memory import CHUNK, DAY, ProfileMemory, values_of
 from ext.profile import MISSING, pack
 from shared.intervals import Range
 from shared.quality import Quality
@@ -22,12 +22,18 @@ def block(start: int, flags: list[int], channel: str = "1.29.0") -> ProfileBlock
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.sampled_from([0, MISSING, 2, MISSING | 2]), min_size=1, max_size=60))
-def test_present_ranges(flags: list[int]) -> None:
-    found = {
-        at for part in ranges_of(block(NOW - 20, flags), without=MISSING) for at in range(part.start, part.end, STEP)
-    }
-    assert found == {NOW - 20 + i * STEP for i, flag in enumerate(flags) if not flag & MISSING}
+@given(
+    st.lists(
+        st.sampled_from([0, MISSING, 2, MISSING | 2, UNRECONCILED, MISSING | UNRECONCILED]), min_size=1, max_size=60
+    )
+)
+def test_ranges_with_values_and_the_unreconciled_ones(flags: list[int]) -> None:
+    present, doubtful = (
+        {(at - (NOW - 20)) // STEP for part in ranges for at in range(part.start, part.end, STEP)}
+        for ranges in values_of(block(NOW - 20, flags))
+    )
+    assert present == {i for i, flag in enumerate(flags) if not flag & MISSING}
+    assert doubtful == {i for i in present if flags[i] & UNRECONCILED}
 
 
 def test_first_start_reads_the_last_day_and_fills_back_oldest_first() -> None:

@@ -15,7 +15,6 @@ import pytest
 from edge.errors import ConfigError
 from edge.spool import Spool, _schema, _spool
 from edge.uplink import LinkState, Uplink, UplinkSettings
-from edge.uplink._uplink import _answered
 from shared.wire import (
     Command,
     GatewayConfig,
@@ -453,19 +452,3 @@ def quick_doubt(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _quick_begin(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("edge.uplink._uplink.CURSOR_SECONDS", 0.1)
-
-
-async def test_an_end_that_meets_the_brokers_answer_is_kept() -> None:
-    """Python 3.11's wait_for returns the answer and forgets that it was cancelled."""
-    came: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-
-    async def ask() -> str:
-        return await asyncio.wait_for(came, 5)  # as aiomqtt does
-
-    task = asyncio.create_task(_answered(ask()))
-    await asyncio.sleep(0)
-    came.set_result("granted")
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert task.cancelled()
