@@ -85,8 +85,8 @@ _SENTENCES: Final = tuple(
         (r"The meter's line could not be opened: .+",
          N_("The meter's line could not be opened: check port, cable and adapter.")),
         (r"The meter calls \(ENQ\) but does not answer (?P<what>.+): check that .+",
-         N_("The meter calls (ENQ) but does not answer %(what)s: check that the way to the meter carries the octets, and"
-            " the wire variant.")),
+         N_("The meter calls (ENQ) but does not answer %(what)s: check that the way to the meter carries the octets,"
+            " and the wire variant.")),
         (r"The meter .+?: (?P<what>.+) brought no octet back\. .+", N_("%(what)s brought no octet back.")),
         (r"(?P<broken>\d+) of (?P<frames>\d+) frames arrived damaged \((?P<share>.+) %\): .+",
          N_("%(broken)s of %(frames)s frames arrived damaged (%(share)s %%).")),

@@ -3,15 +3,19 @@
 import csv
 import io
 import re
+import sqlite3
 import time
+import tomllib
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
 
+from central.settings import Settings
 from shared.intervals import local_date
-from shared.wire import SetForward, TestForward
+from shared.wire import Command, SetForward, decode
 from tests.central.web.conftest import HTML, Client, csrf, log_in
-from tests.central.web.seed import CONFIG_HASH, OPERATOR, ZONE
+from tests.central.web.seed import CONFIG_HASH, LOGIN, OPERATOR, ZONE
 from tests.central.web.seed_ccee import NIGHTS
 
 #: By now the CCEE's window of yesterday is judged, whatever the hour.
@@ -100,7 +104,7 @@ def test_list_pages_by_key(client: Client) -> None:
 
 def test_list_filters(client: Client) -> None:
     page = client.get("/ccee/connections?meter=m-0002&failed=1", headers=HTML).text
-    codes = set(re.findall(r'font-monospace">(I\d\d)<', page.split('class="list-group')[1]))
+    codes = set(re.findall(r'font-monospace">(I\d\d)<', page.split('class="connection head"')[1]))
     assert {"I03", "I04"} <= codes <= {"I03", "I04", "I06"}
     assert "No connection found" in client.get("/ccee/connections?meter=secret-1", headers=HTML).text
     assert "No connection found" in client.get("/ccee/connections?to=2020-01-01", headers=HTML).text
@@ -194,37 +198,42 @@ FORM = {
 }  # fmt: skip
 
 
-def sent(client: Client, meter: str) -> str:
-    """TOML of the newest command of a meter."""
-    newest = client.get(f"/api/v1/commands?meter={meter}&limit=1").json()["items"][0]
-    assert newest["kind"] == "set_forward"
-    assert newest["by"] == "ana"
-    return str(newest)
+def sent(settings: Settings, meter: str) -> SetForward:
+    """The newest change of a meter's port that was sent."""
+    with closing(sqlite3.connect(settings.database.url.partition("///")[2])) as db:
+        rows = db.execute("SELECT action, by FROM fleet_command WHERE kind = 'set_forward' ORDER BY issued_at, rowid")
+        found = [(decode(data, Command).action, by) for data, by in rows]
+    action, by = next(each for each in reversed(found) if isinstance(each[0], SetForward) and each[0].meter == meter)
+    assert isinstance(action, SetForward)
+    assert by == LOGIN
+    return action
 
 
-def test_port_is_changed_and_what_the_form_does_not_show_stays(client: Client) -> None:
+def test_port_is_changed_and_what_the_form_does_not_show_stays(client: Client, settings: Settings) -> None:
     page = client.get("/ccee/forwards/m-0001/change", headers=HTML).text
     assert 'value="40591"' in page
     assert "10.20.0.0/24\n10.21.0.0/24" in page
     answer = client.post("/ccee/forwards/m-0001/change", data={"_csrf": csrf(client), **FORM}, follow_redirects=False)
     assert (answer.status_code, answer.headers["location"]) == (303, "/ccee/forwards")
-    text = sent(client, "m-0001")
-    for line in ("flush_ms = 8", "port = 40591", "total_seconds = 1800", 'interface = "tun0"', 'mode = "exclusive"'):
-        assert line in text
-    assert "idle_seconds" not in text  # as by default
+    action = sent(settings, "m-0001")
+    assert action.base == CONFIG_HASH
+    assert tomllib.loads(action.toml) == {
+        "flush_ms": 8, "port": 40591, "listen": "10.1.0.1", "interface": "tun0", "mode": "exclusive",
+        "allow": ["10.30.0.0/16", "10.31.0.0/16"], "total_seconds": 1800,  # the rest is as by default
+    }  # fmt: skip
     assert "Change CCEE port · m-0001" in client.get("/ccee/forwards/commands").text
 
 
-def test_port_is_opened_and_closed(client: Client) -> None:
+def test_port_is_opened_and_closed(client: Client, settings: Settings) -> None:
     page = client.get("/ccee/forwards/open?meter=m-0007", headers=HTML).text
     assert '<option value="m-0007" selected' in page
     assert "m-0001" not in page  # has one
     token = {"_csrf": csrf(client)}
     answer = client.post("/ccee/forwards/open", data={**token, **FORM, "meter": "m-0007"}, follow_redirects=False)
     assert answer.status_code == 303
-    assert "port = 40591" in sent(client, "m-0007")
+    assert tomllib.loads(sent(settings, "m-0007").toml)["port"] == 40591
     assert client.post("/ccee/forwards/m-0003/close", data=token, follow_redirects=False).status_code == 303
-    assert "port" not in sent(client, "m-0003").replace("set_forward", "")
+    assert sent(settings, "m-0003") == SetForward("m-0003", "", CONFIG_HASH)
 
 
 @pytest.mark.parametrize(
@@ -270,8 +279,3 @@ def test_meter_says_how_the_ccee_reads_it(client: Client) -> None:
     assert "tone-none" in missed
     assert "Nobody came (I01)" in missed
     assert "nights-strip" not in client.get("/meters/m-0007", headers=HTML).text
-
-
-def test_actions_of_the_wire_are_the_ones_sent() -> None:
-    assert SetForward("m", "").toml == ""
-    assert TestForward("m").meter == "m"
