@@ -122,7 +122,7 @@ def _turn(number: int, each: ForwardExchange, gap: int, unit: float) -> Turn:
     x = min(each.at_ms * unit, WIDTH - _NARROWEST)
     width = max(_NARROWEST, each.took_ms * unit)
     return Turn(
-        number=number, at=f"{each.at_ms / 1000:.3f}", kind=title, code=code, name=name, asked=octets(each.asked),
+        number=number, at=current().number(each.at_ms / 1000, 3), kind=title, code=code, name=name, asked=octets(each.asked),
         answered=octets(each.answered), took=took(each.took_ms), result=said, tone=tone, details=_details(each),
         silence=took(gap) if gap >= _SILENCE else "", x=round(x, 1), width=round(min(width, WIDTH - x), 1),
         title=f"{number}. {title} {code} · {said} · {took(each.took_ms)}", answers=each.answered > 0,
@@ -145,5 +145,5 @@ def _axis(seconds: float) -> tuple[float, int]:
 
 def _tick(seconds: float, step: float) -> str:
     if step < 1:
-        return f"{seconds:.1f}"
+        return current().number(seconds, 1)
     return f"{int(seconds) // 60}:{int(seconds) % 60:02}"

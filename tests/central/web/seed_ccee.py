@@ -118,7 +118,8 @@ def session(
     """One connection and its conversation."""
     exchanges, passed = [], 140
     for command, kind, octets, answered, took in _DIALOGUE[:turns]:
-        result, detail = "ok", {"kind": kind}
+        result = "ok"
+        detail: dict[str, Any] = {"kind": kind}
         if silent:
             result, answered, took = "silent", 0, 9000
             detail |= {"repeats": 2}

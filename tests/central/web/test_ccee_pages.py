@@ -23,7 +23,7 @@ YESTERDAY = (local_date(int(time.time()), ZONE) - timedelta(days=1)).isoformat()
 
 
 def night(client: Client, query: str = "") -> str:
-    return client.get(f"/ccee?day={YESTERDAY}{query}", headers=HTML).text
+    return str(client.get(f"/ccee?day={YESTERDAY}{query}", headers=HTML).text)
 
 
 def rows(page: str) -> dict[str, str]:
@@ -35,7 +35,7 @@ def rows(page: str) -> dict[str, str]:
 def connection_of(client: Client, meter: str, verdict: str) -> str:
     """Path of the newest connection of a meter with a verdict."""
     page = client.get(f"/ccee/connections?meter={meter}&verdict={verdict}", headers=HTML).text
-    return re.findall(r'href="(/ccee/connections/\d+)"', page)[0]
+    return str(re.findall(r'href="(/ccee/connections/\d+)"', page)[0])
 
 
 def test_every_expected_meter_has_its_row(client: Client) -> None:
