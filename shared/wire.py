@@ -221,9 +221,11 @@ class ForwardConnection(Wire, frozen=True, tag=7):
     exchanges: Annotated[list[ForwardExchange], Meta(max_length=512)] = []
     more: Count = 0  # exchanges beyond these
     constants: dict[str, Any] = {}  # what JSON can hold
+    facts: dict[str, Any] = {}  # what the verdict rests on; ``also``: [code, sentence] of further verdicts that hold
 
     def __post_init__(self) -> None:
         _check_plain(self.constants, "constants")
+        _check_plain(self.facts, "facts")
 
 
 class ForwardCapture(Wire, frozen=True, tag=8):

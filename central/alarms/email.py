@@ -9,7 +9,7 @@ from email.utils import formatdate
 from typing import Final
 
 from central.alarms.notices import Notice, NotSent
-from central.settings import AlarmSettings, SettingsError, secret
+from central.settings import AlarmSettings, secret
 
 #: A server that says nothing for so long is given up, s.
 TIMEOUT: Final = 20.0
@@ -30,7 +30,7 @@ class Mailer:
         message = self._message(notice)
         try:
             await asyncio.to_thread(self._send, message)
-        except (smtplib.SMTPException, OSError, SettingsError) as error:
+        except (smtplib.SMTPException, OSError, ValueError) as error:  # SettingsError: its password is not there
             raise NotSent(f"{self._settings.smtp_host}: {type(error).__name__}: {_reason(error)}") from error
 
     def _message(self, notice: Notice) -> EmailMessage:

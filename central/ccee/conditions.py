@@ -1,7 +1,7 @@
 """From a meter's sessions to the alarms that follow from them, whatever the order they came in (pure).
 
-- A session with a verdict that raises an alarm opens one of that code; the next session that succeeds and does not say
-  the same again closes it.
+- A session of which a verdict holds that raises an alarm opens one of that code; the next session that succeeds and
+  does not say the same again closes it.
 - I11 opens at the second failed session in a row and closes at the next success. Self-tests are no sessions of the
   CCEE: they neither count nor interrupt. What nobody can judge (unclear) does neither as well.
 - A failed self-test opens an alarm of its own; the next success, of the CCEE or of a self-test, closes it.
@@ -28,6 +28,7 @@ class Session(NamedTuple):
     verdict: str
     outcome: str
     reason: str
+    codes: str
 
     @property
     def is_test(self) -> bool:
@@ -41,7 +42,7 @@ def conditions(sessions: Iterable[Session]) -> list[Condition]:
     """
     ordered = sorted(sessions)
     found = list(_repeated(ordered))
-    for code in dict.fromkeys(each.verdict for each in ordered if not each.is_test):
+    for code in dict.fromkeys(code for each in ordered if not each.is_test for code in each.codes.split()):
         if verdict(code).severity is not None and code in CODES - {REPEATED, SELF_TEST}:
             found += _runs(code, [each for each in ordered if not each.is_test])
     found += _runs(SELF_TEST, ordered)
@@ -71,16 +72,21 @@ def _runs(code: str, sessions: Sequence[Session]) -> Iterator[Condition]:
         if _says(code, each):
             opener = opener or each
         elif opener is not None and each.outcome == Outcome.OK:
-            yield _condition(code, opener, opener.started_ms, each, _said(opener))
+            yield _condition(code, opener, opener.started_ms, each, _told(code, opener))
             opener = None
     if opener is not None:
-        yield _condition(code, opener, opener.started_ms, None, _said(opener))
+        yield _condition(code, opener, opener.started_ms, None, _told(code, opener))
 
 
 def _says(code: str, session: Session) -> bool:
     if code == SELF_TEST:
         return session.is_test and session.outcome == Outcome.FAILED
-    return session.verdict == code
+    return session.outcome != Outcome.UNCLEAR and code in session.codes.split()
+
+
+def _told(code: str, session: Session) -> str:
+    """What the session said; its sentence is about its first verdict only."""
+    return _said(session) if code in (session.verdict, SELF_TEST) else f"{code}, beside {_said(session)}"
 
 
 def _said(session: Session) -> str:

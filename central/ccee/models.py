@@ -9,8 +9,8 @@ from central.store.base import Base, Id, Instant, Key
 class CceeConnection(Base):
     """One ``shared.wire.ForwardConnection``; kept for ever. Columns named ``_ms`` are UTC milliseconds or durations.
 
-    ``exchanges`` is msgpack of ``list[shared.wire.ForwardExchange]``, ``constants`` JSON; ``outcome`` is what
-    ``central.ccee.verdicts.outcome`` made of it when it came.
+    ``exchanges`` is msgpack of ``list[shared.wire.ForwardExchange]``, ``constants`` and ``facts`` are JSON. ``outcome``
+    and ``codes`` (all verdicts that hold, with blanks between) are what ``central.ccee.verdicts`` made of it.
     """
 
     __tablename__ = "ccee_connection"
@@ -38,6 +38,7 @@ class CceeConnection(Base):
     protocol: Mapped[str] = mapped_column(String(32))
     verdict: Mapped[str] = mapped_column(String(32))
     outcome: Mapped[str] = mapped_column(String(8))
+    codes: Mapped[str] = mapped_column(String(200))
     reason: Mapped[str] = mapped_column(Text)
     serial: Mapped[str] = mapped_column(Text)
     clock_offset_ms: Mapped[int | None] = mapped_column(BigInteger)
@@ -47,6 +48,7 @@ class CceeConnection(Base):
     more: Mapped[int] = mapped_column(BigInteger)
     exchanges: Mapped[bytes] = mapped_column(LargeBinary)
     constants: Mapped[str] = mapped_column(Text)
+    facts: Mapped[str] = mapped_column(Text)
     received_at: Mapped[Instant]
 
 

@@ -100,19 +100,23 @@ class ExchangeOut(Output):
 
 
 class ConnectionDetailOut(Output):
-    """A connection with its exchanges; ``more`` were not kept. ``capture``: its octets are still here."""
+    """A connection with its exchanges; ``more`` were not kept. ``capture``: its octets are still here.
+
+    ``facts``: what the verdict rests on, and in ``also`` further verdicts that hold.
+    """
 
     connection: ConnectionOut
     exchanges: list[ExchangeOut]
     more: int
     constants: dict[str, Any]
+    facts: dict[str, Any]
     capture: bool
 
     @classmethod
     def of(cls, one: ConnectionDetail) -> "ConnectionDetailOut":
         return cls(
             ConnectionOut.of(one.view), [ExchangeOut.of(each) for each in one.exchanges], one.view.row.more,
-            one.constants, one.parts > 0,
+            one.constants, one.facts, one.parts > 0,
         )  # fmt: skip
 
 

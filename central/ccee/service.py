@@ -66,6 +66,7 @@ class ConnectionDetail:
     view: ConnectionView
     exchanges: Sequence[ForwardExchange]
     constants: dict[str, Any]
+    facts: dict[str, Any]
     parts: int
 
 
@@ -96,7 +97,7 @@ async def connections(
     """Connections, newest first, without exchanges; ``after`` is the ``next`` of the page before."""
     limit, wanted, each = bounded(limit), wanted or ConnectionFilter(), CceeConnection
     query = _connections(tenant_id).options(
-        defer(each.exchanges, raiseload=True), defer(each.constants, raiseload=True)
+        defer(each.exchanges, raiseload=True), defer(each.constants, raiseload=True), defer(each.facts, raiseload=True)
     )
     for column, value in (
         (each.meter_id, wanted.meter_id), (each.gateway_id, wanted.gateway_id), (each.verdict, wanted.verdict),
@@ -122,7 +123,11 @@ async def get_connection(session: AsyncSession, tenant_id: int, connection_id: i
     view = await _get(session, tenant_id, connection_id)
     parts = await _parts(session, view.row, CceeCapture.part)
     return ConnectionDetail(
-        view, _exchanges.decode(view.row.exchanges), msgspec.json.decode(view.row.constants), len(parts)
+        view,
+        _exchanges.decode(view.row.exchanges),
+        msgspec.json.decode(view.row.constants),
+        msgspec.json.decode(view.row.facts),
+        len(parts),
     )
 
 

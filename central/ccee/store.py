@@ -11,7 +11,7 @@ from central.alarms import service as alarms
 from central.ccee.captures import decode_part
 from central.ccee.conditions import CODES, Session, conditions
 from central.ccee.models import CceeCapture, CceeConnection
-from central.ccee.verdicts import NO_CONNECTION, SELF_TEST, SOURCE, Outcome, outcome
+from central.ccee.verdicts import GOOD, NO_CONNECTION, SELF_TEST, SOURCE, Outcome, codes, outcome
 from central.store.upsert import upsert
 from shared.wire import ForwardCapture, ForwardConnection
 
@@ -34,7 +34,8 @@ async def store_connections(
             "ended_ms": each.ended_ms, "sent": each.sent, "received": each.received,
             "first_byte_ms": each.first_byte_ms, "longest_silence_ms": each.longest_silence_ms,
             "close_reason": each.close_reason, "protocol": each.protocol, "verdict": each.verdict,
-            "outcome": str(outcome(each)), "reason": each.reason, "serial": each.serial,
+            "outcome": str(outcome(each)),
+            "codes": " ".join(codes(each)), "reason": each.reason, "serial": each.serial,
             "clock_offset_ms": each.clock_offset_ms, "range_start": each.range_start, "range_end": each.range_end,
             "delivered_end": each.delivered_end, "more": each.more,
             "exchanges": msgspec.msgpack.encode(each.exchanges),
@@ -81,11 +82,11 @@ async def judge(session: AsyncSession, tenant_id: int, meter_id: int, since: int
     of_meter = each.tenant_id == tenant_id, each.meter_id == meter_id
     # before a session that is good in every respect nothing can change
     clean = select(func.max(each.started_ms)).where(
-        *of_meter, each.mode != SELF_TEST, each.verdict == "I14", each.started_ms < since
+        *of_meter, each.mode != SELF_TEST, each.codes == GOOD, each.started_ms < since
     )
     start = await session.scalar(clean) or 0
     query = select(
-        each.started_ms, each.ended_ms, each.mode, each.verdict, each.outcome, each.reason
+        each.started_ms, each.ended_ms, each.mode, each.verdict, each.outcome, each.reason, each.codes
     ).where(*of_meter, each.started_ms >= start)  # fmt: skip
     sessions = sorted(Session(*row) for row in await session.execute(query))
     await alarms.reconcile(

@@ -13,9 +13,8 @@ from shared.wire import ForwardConnection
 #: Source of the alarms that come from here, and the code of a self-test that failed, whatever its verdict.
 SOURCE: Final = "ccee"
 SELF_TEST: Final = "self_test"
-NO_CONNECTION, BROKEN, REPEATED = "I01", "I04", "I11"
-#: A range read is whole when its end is missing by no more than this, s: two quarter hours [ours].
-_SHORT: Final = 1800
+NO_CONNECTION, BROKEN, REPEATED, GOOD = "I01", "I04", "I11", "I14"
+PREEMPTED: Final = "preempted"
 
 
 class Outcome(StrEnum):
@@ -156,7 +155,7 @@ VERDICTS: Final = _table(
         Outcome.FAILED,
     ),
     Verdict(
-        "I14",
+        GOOD,
         "Good",
         "All that was asked was delivered.",
         "",
@@ -181,11 +180,23 @@ def verdict(code: str) -> Verdict:
     return VERDICTS.get(code, _UNKNOWN)
 
 
+def codes(connection: ForwardConnection) -> tuple[str, ...]:
+    """All verdicts that hold for a session, the most important first; of those beside it only such as are known."""
+    also = connection.facts.get("also")
+    found = [each[0] for each in also if isinstance(each, list) and each] if isinstance(also, list) else []
+    return (connection.verdict, *(code for code in VERDICTS if code in found and code != connection.verdict))
+
+
 def outcome(connection: ForwardConnection) -> Outcome:
-    """What a session was good for. Damaged frames (I04) did no harm where the whole range came all the same."""
-    if connection.verdict == BROKEN and connection.range_end is not None and connection.delivered_end is not None:
-        wanted = min(connection.range_end, connection.started_ms // 1000)
-        return Outcome.OK if connection.delivered_end >= wanted - _SHORT else Outcome.FAILED
+    """What a session was good for.
+
+    Damaged frames (I04) did no harm where all came in the end (I14 beside it). One that had to make way for another
+    (``preempted``) failed nobody.
+    """
+    if connection.close_reason == PREEMPTED:
+        return Outcome.UNCLEAR
+    if connection.verdict == BROKEN and GOOD in codes(connection):
+        return Outcome.OK
     return verdict(connection.verdict).outcome
 
 

@@ -69,11 +69,13 @@ CCEE_DAYS: Final = {
 }
 FORWARD_STATES: Final = {
     "listening": (N_("Waiting"), "green"),
+    "waiting": (N_("Line is being freed"), "azure"),
     "connected": (N_("Connected"), "blue"),
     "testing": (N_("Self-test"), "azure"),
     "closed": (N_("Closed"), "secondary"),
     "failed": (N_("Failed"), "red"),
     "untold": (N_("Not told yet"), "secondary"),  # configured, or its gateway is silent
+    "trouble": (N_("In trouble"), "red"),
 }
 FORWARD_MODES: Final = {
     "exclusive": N_("Port of its own"),

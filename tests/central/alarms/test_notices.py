@@ -210,6 +210,17 @@ async def test_given_up_in_the_end(database: Database) -> None:
     assert "refused" in error
 
 
+async def test_a_password_that_is_not_there_is_said(database: Database, tmp_path: Path) -> None:
+    await alarm(database, "email", "ana@example.org")
+    async with smtp(Inbox()) as port:
+        settings = AlarmSettings(
+            smtp_host="127.0.0.1", smtp_port=port, smtp_security="none", smtp_username="x",
+            smtp_password_file=str(tmp_path / "none"),
+        )  # fmt: skip
+        assert await deliver(database, senders(settings, english), 3, NOW) == 0
+    assert "alarms.smtp_password_file" in (await states(database))[0][2]
+
+
 async def test_a_process_that_died_loses_none(database: Database) -> None:
     """Claimed and never marked: it comes again after the lease, with the same number, and only then."""
     await alarm(database, "webhook", "http://127.0.0.1:9/")

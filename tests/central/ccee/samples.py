@@ -21,6 +21,7 @@ def connection(
     delivered: int | None = None,
     close: str = "client",
     reason: str = "",
+    also: tuple[str, ...] = (),
 ) -> ForwardConnection:
     """A connection that began at ``at`` (s); unless a range is given it asked for the day before and got it all."""
     midnight = at - (at - MIDNIGHT) % DAY
@@ -34,7 +35,8 @@ def connection(
         started_ms=at * 1000, ended_ms=(at + seconds) * 1000, sent=66, received=258, first_byte_ms=20,
         longest_silence_ms=400, close_reason=close, protocol="abnt", verdict=verdict,
         reason=reason or f"said {verdict}", serial="12345678", clock_offset_ms=1500, range_start=start, range_end=end,
-        delivered_end=got, exchanges=[exchange], constants={"ke": "3/250"},
+        delivered_end=got, exchanges=[exchange],
+        constants={"ke": "3/250"}, facts={"also": [[code, f"said {code}"] for code in also]} if also else {},
     )  # fmt: skip
 
 
@@ -46,4 +48,4 @@ def capture(item: ForwardConnection, part: int = 0, parts: int = 1) -> ForwardCa
 
 def session(at: int, verdict: str, outcome: str, mode: str = "exclusive") -> Session:
     """What alarms need of a connection at ``at`` (s)."""
-    return Session(at * 1000, at * 1000 + 500, mode, verdict, outcome, "")
+    return Session(at * 1000, at * 1000 + 500, mode, verdict, outcome, "", verdict)

@@ -1,10 +1,12 @@
 """Which alarms follow from a meter's sessions; the rule for I11 against a second, slower way to say it."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from central.ccee.conditions import Session, conditions
-from central.ccee.verdicts import VERDICTS, Outcome, outcome, verdict, words
+from central.ccee.verdicts import VERDICTS, Outcome, codes, outcome, verdict, words
 from tests.central.ccee.samples import connection, session
 
 CODES = [code for code in VERDICTS if code not in ("I01", "I11", "self_test")]
@@ -76,10 +78,30 @@ def test_self_tests_have_an_alarm_of_their_own() -> None:
 
 
 def test_noise_that_did_no_harm_is_no_failure() -> None:
-    whole = connection(verdict="I04", delivered=connection().range_end)
-    assert outcome(whole) == Outcome.OK
+    assert outcome(connection(verdict="I04", also=("I14",))) == Outcome.OK
     assert outcome(connection(verdict="I04")) == Outcome.FAILED
     assert outcome(connection(verdict="I99")) == Outcome.UNCLEAR
+
+
+def test_who_made_way_did_not_fail() -> None:
+    assert outcome(connection(verdict="I13", close="preempted")) == Outcome.UNCLEAR
+    assert conditions([session(0, "I13", "unclear"), session(60, "I13", "unclear", "self_test")]) == []
+
+
+def test_what_holds_beside_the_verdict_counts_too() -> None:
+    first = connection(verdict="I10", also=("I09", "I77", "I14"))
+    assert codes(first) == ("I10", "I09", "I14")
+    both = session(0, "I10", "ok")._replace(codes="I10 I09 I14", reason="constants")
+    found = conditions([both, session(60, "I09", "ok")])
+    assert [(c.code, c.closed_at, c.text) for c in found] == [
+        ("I09", None, "I09, beside I10: constants"), ("I10", 60, "I10: constants"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("also", [None, 5, "I09", [5], [[]], [["I09"]], [[["I09"], "x"]], {"I09": 1}])
+def test_facts_of_any_shape(also: object) -> None:
+    odd = structs.replace(connection(), facts={"also": also})
+    assert codes(odd)[0] == "I14"
 
 
 def test_the_table_is_whole() -> None:
