@@ -88,6 +88,11 @@ def tone(code: str, outcome: str) -> str:
     return "bad" if severity is None or severity >= Severity.SERIOUS else "warn"
 
 
+def tone_of(code: str) -> str:
+    """Tone of a verdict as such."""
+    return tone(code, verdict(code).outcome)
+
+
 def colour(name: str) -> str:
     """Tabler colour of a tone."""
     return COLOURS.get(name, "secondary")

@@ -12,7 +12,7 @@ from litestar.response import Response
 
 from central.accounts.principal import Principal
 from central.ccee import service
-from central.ccee.service import ConnectionFilter, ConnectionView
+from central.ccee.service import ConnectionDetail, ConnectionFilter, ConnectionView
 from central.ccee.verdicts import VERDICTS
 from central.errors import NotFound, Refused
 from central.registry import service as registry
@@ -100,7 +100,7 @@ async def connection(request: Web, db: Db, principal: Who, connection_id: FromPa
     row = detail.view.row
     return page(
         request, "ccee/connection.html", zone=zone_of(meter.zone), detail=detail, view=detail.view, row=row,
-        meter=meter, reason=told(row.reason), dialogue=dialogue.dialogue(detail), compared=compared,
+        meter=meter, reason=told(row.reason), also=_also(detail), dialogue=dialogue.dialogue(detail), compared=compared,
         bars=dialogue.comparison(compared) if compared else [], took=dialogue.took, octets=dialogue.octets,
         tone=words.tone(row.verdict, row.outcome),
         **await commands_of(request, db, principal, meter),
@@ -114,6 +114,12 @@ async def capture(db: Db, principal: Who, connection_id: FromPath[int]) -> Respo
     name = f"ccee-{view.meter}-{view.row.started_ms}.pcapng"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(service.pcapng(view, kept), media_type="application/octet-stream", headers=headers)
+
+
+def _also(detail: ConnectionDetail) -> list[tuple[str, str]]:
+    """(code, what the gateway said) of the verdicts that hold beside the first."""
+    said = {str(each[0]): str(each[-1]) for each in detail.facts.get("also", []) if isinstance(each, list) and each}
+    return [(code, told(said[code])) for code in detail.view.row.codes.split()[1:] if code in said]
 
 
 async def _filter(

@@ -11,7 +11,9 @@ from central.web.i18n import gettext
 from central.web.told import told
 
 #: As ``central.ccee.conditions`` writes it: a verdict, perhaps a second one, perhaps what the gateway said.
-_TEXT: Final = re.compile(r"(?P<first>I\d\d)(?:, then (?P<second>I\d\d))?(?:: (?P<said>.*))?", re.DOTALL)
+_TEXT: Final = re.compile(
+    r"(?P<first>I\d\d)(?:, then (?P<second>I\d\d)|, beside (?P<main>I\d\d))?(?:: (?P<said>.*))?", re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,15 @@ def _said(view: AlarmView) -> str:
     found = _TEXT.fullmatch(view.text)
     if found is None:
         return told(view.text)
-    codes = "" if found["first"] == view.code else f"{found['first']} {words.title(found['first'])}"
-    if found["second"]:
-        second = f"{found['second']} {words.title(found['second'])}"
-        codes = gettext("%(first)s, then %(second)s") % {"first": codes, "second": second}
+    first, second, main = (_named(found[name]) for name in ("first", "second", "main"))
+    if second:
+        codes = gettext("%(first)s, then %(second)s") % {"first": first, "second": second}
+    elif main:
+        codes = gettext("beside %(verdict)s") % {"verdict": main}
+    else:
+        codes = "" if found["first"] == view.code else first
     return ": ".join(part for part in (codes, told(found["said"] or "")) if part)
+
+
+def _named(code: str | None) -> str:
+    return f"{code} {words.title(code)}" if code else ""

@@ -148,7 +148,7 @@ def session(
         sent=sum(each.asked for each in exchanges), received=sum(each.answered for each in exchanges),
         first_byte_ms=None if silent else 210, longest_silence_ms=20_000 if silent else 6200,
         close_reason="idle" if silent else "client", protocol="abnt", verdict=code, reason=REASONS.get(code, ""),
-        serial=serial, exchanges=exchanges, **known,
+        serial=serial, exchanges=exchanges, facts={"also": [["I09", REASONS["I09"]]]} if code == "I08" else {}, **known,
     )  # fmt: skip
 
 

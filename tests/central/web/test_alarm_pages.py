@@ -1,9 +1,14 @@
 """Alarms on screen: gravest first, acknowledged with a word, counted in the navigation, told to whom."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
+from central.alarms.service import AlarmView
+from central.alarms.severity import Severity
+from central.web.i18n import activate
+from central.web.views.alarms import line
 from tests.central.web.conftest import HTML, Client, csrf, log_in
 
 
@@ -38,6 +43,16 @@ def test_an_alarm_says_what_it_rests_on(client: Client) -> None:
     assert "A third in a row counts as an inspection infraction." in text
     assert "What to do next:" in text
     assert 'action="/ccee/forwards/m-0002/test"' in text
+
+
+def test_what_holds_beside_another_verdict_says_so() -> None:
+    activate("en")
+    view = AlarmView(
+        1, "ccee", "I09", "m", "M", Severity.WARNING, "open", "I09, beside I08: the end is missing", 0, 0, None, None, "",
+        "", False,
+    )  # fmt: skip
+    assert line(view).said == "beside I08 Mass memory incomplete: the end is missing"
+    assert line(replace(view, text="something of another source")).said == "something of another source"
 
 
 def test_badge_counts_open_ones(client: Client) -> None:

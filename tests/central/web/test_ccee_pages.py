@@ -142,6 +142,7 @@ def test_a_failed_connection_says_what_to_do(client: Client) -> None:
     assert "Meter 07408072 answered where 07408071 is registered." in other
     partial = client.get(connection_of(client, "m-0005", "I08"), headers=HTML).text
     assert "block 31 came where 30 was due" in partial
+    assert "The meter&#39;s clock is 48 s fast." in partial.split("Also:")[1]  # holds beside it
 
 
 def test_capture_opens_in_wireshark(client: Client) -> None:

@@ -143,7 +143,7 @@ def test_a_night_without_anybody() -> None:
 def _dialogue(exchanges: list[ForwardExchange], length: int, more: int = 0) -> dialogue.Dialogue:
     row = SimpleNamespace(started_ms=0, ended_ms=length, more=more)
     view = ConnectionView(row, "m", "M", "g")  # type: ignore[arg-type]
-    return dialogue.dialogue(ConnectionDetail(view, exchanges, {}, 0))
+    return dialogue.dialogue(ConnectionDetail(view, exchanges, {}, {}, 0))
 
 
 def test_a_conversation_is_drawn_to_scale() -> None:
