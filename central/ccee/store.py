@@ -39,7 +39,8 @@ async def store_connections(
             "clock_offset_ms": each.clock_offset_ms, "range_start": each.range_start, "range_end": each.range_end,
             "delivered_end": each.delivered_end, "more": each.more,
             "exchanges": msgspec.msgpack.encode(each.exchanges),
-            "constants": msgspec.json.encode(each.constants, order="sorted").decode(), "received_at": now,
+            "constants": msgspec.json.encode(each.constants, order="sorted").decode(),
+            "facts": msgspec.json.encode(each.facts, order="sorted").decode(), "received_at": now,
         }
         for tenant_id, meter_id, gateway_id, each in connections
     ]  # fmt: skip

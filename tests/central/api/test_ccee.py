@@ -25,7 +25,7 @@ async def test_connections(client: Client, ours: Side) -> None:
         "at_ms": 120, "command": "52 mass memory", "result": "ok", "asked": 66, "answered": 258, "took_ms": 35,
         "detail": {"blocks": 3},
     }  # fmt: skip
-    assert (one["capture"], one["constants"]) == (True, {"ke": "3/250"})
+    assert (one["capture"], one["constants"], one["facts"]) == (True, {"ke": "3/250"}, {})
     for wrong in ("verdict=I99", "mode=open", "meter=nobody", "from=20&to=10", "cursor=eHg"):
         answer = await client.get(f"/api/v1/ccee/connections?{wrong}", headers=headers)
         assert answer.status_code == 422, (wrong, answer.text)

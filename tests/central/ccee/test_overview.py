@@ -229,7 +229,8 @@ async def test_filters_and_pages(database: Database) -> None:
 
 async def test_captures_go_connections_stay(database: Database) -> None:
     tenant = await enter_tenant(database)
-    old, new = connection("m1", MIDNIGHT), connection("m1", MIDNIGHT + 1)
+    old = connection("m1", MIDNIGHT, "I04", also=("I09", "I14"))
+    new = connection("m1", MIDNIGHT + 1)
     await Committer(database).commit([delivery([old, new, capture(old), capture(new)])])
     counts = await forget(database, RetentionSettings(), MIDNIGHT + 30 * DAY + 1)
     assert counts["ccee_capture"] == 1
@@ -243,3 +244,5 @@ async def test_captures_go_connections_stay(database: Database) -> None:
         detail = await service.get_connection(session, tenant, oldest)
     assert (detail.parts, detail.constants) == (0, {"ke": "3/250"})
     assert detail.exchanges[0].command == "52 mass memory"
+    assert detail.facts == {"also": [["I09", "said I09"], ["I14", "said I14"]]}
+    assert (detail.view.row.codes, detail.view.row.outcome) == ("I04 I09 I14", "ok")
