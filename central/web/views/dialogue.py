@@ -122,9 +122,10 @@ def _turn(number: int, each: ForwardExchange, gap: int, unit: float) -> Turn:
     x = min(each.at_ms * unit, WIDTH - _NARROWEST)
     width = max(_NARROWEST, each.took_ms * unit)
     return Turn(
-        number=number, at=current().number(each.at_ms / 1000, 3), kind=title, code=code, name=name, asked=octets(each.asked),
-        answered=octets(each.answered), took=took(each.took_ms), result=said, tone=tone, details=_details(each),
-        silence=took(gap) if gap >= _SILENCE else "", x=round(x, 1), width=round(min(width, WIDTH - x), 1),
+        number=number, at=current().number(each.at_ms / 1000, 3), kind=title, code=code, name=name,
+        asked=octets(each.asked), answered=octets(each.answered), took=took(each.took_ms), result=said, tone=tone,
+        details=_details(each), silence=took(gap) if gap >= _SILENCE else "",
+        x=round(x, 1), width=round(min(width, WIDTH - x), 1),
         title=f"{number}. {title} {code} · {said} · {took(each.took_ms)}", answers=each.answered > 0,
     )  # fmt: skip
 

@@ -48,8 +48,8 @@ def test_an_alarm_says_what_it_rests_on(client: Client) -> None:
 def test_what_holds_beside_another_verdict_says_so() -> None:
     activate("en")
     view = AlarmView(
-        1, "ccee", "I09", "m", "M", Severity.WARNING, "open", "I09, beside I08: the end is missing", 0, 0, None, None, "",
-        "", False,
+        1, "ccee", "I09", "m", "M", Severity.WARNING, "open", "I09, beside I08: the end is missing", 0, 0, None, None,
+        "", "", False,
     )  # fmt: skip
     assert line(view).said == "beside I08 Mass memory incomplete: the end is missing"
     assert line(replace(view, text="something of another source")).said == "something of another source"
