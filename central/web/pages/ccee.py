@@ -51,9 +51,7 @@ async def ccee(
     number: Annotated[int, QueryParameter(name="page", ge=1, le=100_000)] = 1,
 ) -> Response[str]:  # fmt: skip
     """The whole page."""
-    context = await _night(request, db, principal, day, q, gateway, show, number)
-    gateways = (await registry.find_gateways(db, principal.tenant_id, limit=_CHUNK)).items
-    return page(request, "ccee/night.html", gateways=gateways, **context)
+    return page(request, "ccee/night.html", **await _night(request, db, principal, day, q, gateway, show, number))
 
 
 @get("/ccee/night")
@@ -99,6 +97,7 @@ async def _night(
     found = await overview.weeks(db, tenant, principal.zone, day, _WEEKS)
     opened = (await alarms.alarms(db, tenant, state=alarms.ACTIVE, source="ccee", limit=_CHUNK)).items
     return {
+        "gateways": (await registry.find_gateways(db, tenant, limit=_CHUNK)).items,
         "day": day,
         "before": day - timedelta(days=1),
         "after": day + timedelta(days=1) if day < today else None,

@@ -266,7 +266,7 @@ def test_from_the_night_to_a_conversation_by_keyboard(desk: Watched) -> None:
     page.locator(".night-strip a").first.focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/ccee/connections/*")
-    assert "Sem resposta do medidor" in page.locator("#main").inner_text()
+    assert "Medidor não respondeu" in page.locator("#main").inner_text()
     page.locator(".lanes a").last.focus()
     page.keyboard.press("Enter")
     page.wait_for_selector("#turn-2:target")
