@@ -78,21 +78,27 @@ def _start(console: Console, stack: ExitStack, data: Path, web_port: int, embedd
                                 str(data / "password"), "--if-missing"), env)  # fmt: skip
         run("ingest", metergate("central", "ingest"), env)
         run("web", metergate("central", "serve"), env).wait_for_port(web_port)
+        ports: dict[str, int] = {}
         for gateway in GATEWAYS:
             status.update(f"starting six meters and gateway {gateway.id} ...")
             addresses = _simulate(run(f"meters-{gateway.id}", _meters(gateway, data)), gateway)
             folder = data / gateway.id
             folder.mkdir(exist_ok=True)
             config = folder / "gateway.toml"
-            config.write_text(gateway_toml(gateway, broker_port, addresses, folder))
+            forwards = {meter.serial: free_port() for meter in gateway.meters[:2]}
+            config.write_text(gateway_toml(gateway, broker_port, addresses, folder, forwards))
             run(gateway.id, metergate("edge", "run", str(config)))
+            ports |= forwards
+        places = [f"{serial}@{port}" for serial, port in ports.items()]
+        run("ccee", [sys.executable, "-m", "metergate.demo_ccee", str(data / "ccee"), *places])
     console.print(
         Panel(
             f"Open      [bold]http://127.0.0.1:{web_port}/[/]\n"
             f"User      [bold]{LOGIN}[/]\nPassword  [bold]{password}[/]\n\n"
             "Two gateways read twelve simulated meters that replay\n"
             "a real factory's load; three months of it arrive within\n"
-            f"a minute or two. Logs: {logs}\n"
+            "a minute or two. A stand-in for the CCEE reads four of\n"
+            f"them through the gateways. Logs: {logs}\n"
             "Ctrl-C ends everything.",
             title="Metergate",
             expand=False,

@@ -97,8 +97,13 @@ GATEWAYS: Final = (
 )
 
 
-def gateway_toml(gateway: DemoGateway, broker_port: int, addresses: dict[str, str], folder: Path) -> str:
-    """Write a gateway's configuration; ``addresses`` gives each serial its ``host:port`` or terminal."""
+def gateway_toml(
+    gateway: DemoGateway, broker_port: int, addresses: dict[str, str], folder: Path, forwards: dict[str, int]
+) -> str:
+    """Write a gateway's configuration; ``addresses`` gives each serial its ``host:port`` or terminal.
+
+    ``forwards``: the ports by which the CCEE reaches some of them, by serial.
+    """
     parts = [
         "# Written anew by every start of the demonstration.",
         f'gateway = "{gateway.id}"\ntenant = "{TENANT}"\nzone = "{ZONE}"',
@@ -118,6 +123,11 @@ def gateway_toml(gateway: DemoGateway, broker_port: int, addresses: dict[str, st
             f'[[meters]]\nid = "{meter.id}"\nserial = "{meter.serial}"\nline = "{name}"\n'
             f'protocol = "abnt"\nmodule = "{gateway.module}"'
         )
+        if meter.serial in forwards:
+            parts.append(
+                f'[meters.forward]\nport = {forwards[meter.serial]}\nlisten = "127.0.0.1"\nallow = ["127.0.0.0/8"]\n'
+                'mode = "shared"\nresume_seconds = 5'
+            )
     return "\n".join(parts) + "\n"
 
 
