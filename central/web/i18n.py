@@ -36,7 +36,7 @@ UNITS: Final[dict[str, dict[str, str]]] = {
         "var": "вар", "kvar": "квар", "Mvar": "Мвар", "Gvar": "Гвар",
         "kvarh": "квар·ч", "Mvarh": "Мвар·ч", "Gvarh": "Гвар·ч",
         "VA": "В·А", "kVA": "кВ·А", "MVA": "МВ·А", "GVA": "ГВ·А", "kVAh": "кВ·А·ч", "MVAh": "МВ·А·ч",
-        "V": "В", "A": "А", "Hz": "Гц", "MiB": "МиБ", "GiB": "ГиБ", "ms": "мс", "dBm": "дБм",
+        "B": "Б", "s": "с", "V": "В", "A": "А", "Hz": "Гц", "MiB": "МиБ", "GiB": "ГиБ", "ms": "мс", "dBm": "дБм",
     }
 }  # fmt: skip
 _MINUS: Final = "\N{MINUS SIGN}"
@@ -113,6 +113,10 @@ class Language:
         pattern = {"en": "d MMM y, HH:mm", "ru": "dd.MM.y HH:mm"}.get(self.code, "dd/MM/y HH:mm")
         moment = datetime.fromtimestamp(at, UTC)
         return format_datetime(moment, pattern + (":ss" if seconds else ""), tzinfo=zone, locale=self.locale)
+
+    def clock(self, at: int, zone: ZoneInfo, seconds: bool = False) -> str:
+        """Write the local time of day of an instant (UTC seconds)."""
+        return datetime.fromtimestamp(at, zone).strftime("%H:%M:%S" if seconds else "%H:%M")
 
     def span(self, start: int, end: int | None, zone: ZoneInfo) -> str:
         """Write from when to when; the day only once when it is the same."""

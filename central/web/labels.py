@@ -56,12 +56,7 @@ ALARM_STATES: Final = {
     "acknowledged": (N_("Acknowledged"), "yellow"),
     "closed": (N_("Closed"), "secondary"),
 }
-#: How a session of the CCEE ended, what became of a day of a meter, the state of its forwarded port.
-OUTCOMES: Final = {
-    "ok": (N_("Read"), "green"),
-    "failed": (N_("Failed"), "red"),
-    "unclear": (N_("Not known"), "secondary"),
-}
+#: What became of a day of a meter at which the CCEE is expected, the state of its forwarded port.
 CCEE_DAYS: Final = {
     "complete": (N_("Complete"), "green"),
     "partial": (N_("Read in part"), "yellow"),
@@ -79,6 +74,7 @@ FORWARD_STATES: Final = {
     "testing": (N_("Self-test"), "azure"),
     "closed": (N_("Closed"), "secondary"),
     "failed": (N_("Failed"), "red"),
+    "untold": (N_("Not told yet"), "secondary"),  # configured, or its gateway is silent
     "trouble": (N_("In trouble"), "red"),
 }
 FORWARD_MODES: Final = {

@@ -15,7 +15,7 @@ from litestar.static_files import create_static_files_router
 from markupsafe import Markup
 
 from central.accounts.principal import Principal
-from central.web import i18n, labels
+from central.web import ccee_words, i18n, labels
 
 _FOLDER: Final = Path(__file__).parent
 _STATIC: Final = _FOLDER / "static"
@@ -106,6 +106,7 @@ def environment() -> Environment:
         languages=i18n.LANGUAGES,
         when=_when,
         label=labels,
+        ccee=ccee_words,
         nothing=i18n.NOTHING,
     )
     env.filters["json"] = _json

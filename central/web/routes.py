@@ -9,7 +9,21 @@ from litestar.types import ControllerRouterHandler
 from central.web import i18n
 from central.web.forms import Web
 from central.web.i18n import gettext
-from central.web.pages import access, account, config, fleet_data, gateways, meter, meter_data, meters, overview
+from central.web.pages import (
+    access,
+    account,
+    alarms,
+    ccee,
+    config,
+    connections,
+    fleet_data,
+    forwards,
+    gateways,
+    meter,
+    meter_data,
+    meters,
+    overview,
+)
 from central.web.render import page, static_router, viewer
 
 _HANDLERS: tuple[ControllerRouterHandler, ...] = (
@@ -24,6 +38,12 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     meter_data.profile_data, meter_data.consumption_data, meter_data.demand_data, meter_data.module_data,
     gateways.gateways, gateways.gateways_list, gateways.gateway, gateways.gateway_live, gateways.gateway_progress,
     gateways.gateway_commands,
+    ccee.ccee, ccee.ccee_night,
+    connections.connections, connections.connections_csv, connections.connection, connections.capture,
+    forwards.forwards, forwards.forwards_plan, forwards.forwards_commands, forwards.open_forward, forwards.save_new,
+    forwards.change, forwards.save, forwards.close, forwards.test_forward,
+    alarms.alarms, alarms.acknowledge, alarms.alarms_count, alarms.alarm_subscriptions, alarms.subscribe,
+    alarms.unsubscribe,
     config.edit, config.check, config.apply, config.applied, config.applied_state,
 )  # fmt: skip
 

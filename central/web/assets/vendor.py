@@ -37,12 +37,13 @@ FILES: Final = {
 
 #: Outline icons of the sprite; templates name them through ``icon()``.
 ICONS: Final = (
-    "activity", "alert-circle", "alert-triangle", "antenna", "ban", "bolt", "building", "calendar", "chart-area-line",
-    "chart-bar", "check", "chevron-left", "chevron-right", "circle-check", "clock", "clock-play", "copy", "cpu",
-    "database", "device-floppy", "download", "eye", "file-code", "gauge", "history", "home", "hourglass", "info-circle",
-    "key", "language", "list-check", "login", "logout", "map-pin", "maximize", "moon", "player-play", "plug-connected",
-    "plug-connected-x", "plus", "refresh", "router", "search", "send", "server-2", "shield-lock", "sun", "tag",
-    "temperature", "terminal-2", "trash", "user", "wave-sine", "wifi", "x", "zoom-reset",
+    "activity", "alert-circle", "alert-triangle", "antenna", "arrow-right", "arrows-exchange", "ban", "bell", "bolt",
+    "building", "calendar", "chart-area-line", "chart-bar", "check", "chevron-left", "chevron-right", "circle-check",
+    "clock", "clock-play", "copy", "cpu", "database", "device-floppy", "download", "eye", "file-code", "gauge",
+    "history", "home", "hourglass", "info-circle", "key", "language", "list-check", "login", "logout", "mail",
+    "map-pin", "maximize", "moon", "player-play", "plug-connected", "plug-connected-x", "plus", "refresh", "router",
+    "search", "send", "server-2", "shield-lock", "sun", "tag", "temperature", "terminal-2", "trash", "user",
+    "wave-sine", "wifi", "x", "zoom-reset",
 )  # fmt: skip
 
 

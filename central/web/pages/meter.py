@@ -20,6 +20,7 @@ from central.registry.service import MeterView
 from central.web.forms import Db, Key, Web, Who, field, fields
 from central.web.i18n import gettext
 from central.web.messages import service_problem
+from central.web.pages.ccee import meter_card
 from central.web.pages.meters import event_groups, event_lines
 from central.web.progress import command_progress
 from central.web.render import page
@@ -69,8 +70,9 @@ async def meter(
         serial_pattern=_SYNTAX.sub(r"\\\g<0>", view.meter.serial),
         events=event_groups(event_lines(found.items, tz)),
         can_close_bill=principal.is_admin and view.gateway is not None and resets is not None,
+        ccee_card=await meter_card(request, db, view, now),
         **_status(view), **await _now(db, view), **values,
-        **await _commands(request, db, principal, view),
+        **await commands_of(request, db, principal, view),
     )  # fmt: skip
 
 
@@ -100,20 +102,23 @@ async def meter_commands(request: Web, db: Db, principal: Who, key: Key) -> Resp
     """Recent commands, for refreshing."""
     view = await registry.get_meter(db, principal.tenant_id, key)
     return page(
-        request, "parts/commands_answer.html", zone=zone_of(view.zone), **await _commands(request, db, principal, view)
+        request,
+        "parts/commands_answer.html",
+        zone=zone_of(view.zone),
+        **await commands_of(request, db, principal, view),
     )
 
 
 @post("/meters/{key:str}/read", status_code=200)
 async def read_now(request: Web, db: Db, principal: Who, key: Key) -> Response[str]:
     """Ask for everything the meter has now."""
-    return await _order(request, db, principal, key, ReadNow(key, list(fleet.READ_KINDS)))
+    return await order(request, db, principal, key, ReadNow(key, list(fleet.READ_KINDS)))
 
 
 @post("/meters/{key:str}/clock", status_code=200)
 async def set_clock(request: Web, db: Db, principal: Who, key: Key) -> Response[str]:
     """Set the meter's clock, within the gateway's limit."""
-    return await _order(request, db, principal, key, SetClock(key))
+    return await order(request, db, principal, key, SetClock(key))
 
 
 @post("/meters/{key:str}/reread", status_code=200)
@@ -127,13 +132,13 @@ async def reread(request: Web, db: Db, principal: Who, key: Key) -> Response[str
         first, last = date.max, date.min
     if not 0 <= (last - first).days < _LONGEST_REREAD:
         problem = gettext("Choose a first and a last day, at most %(days)s days apart.") % {"days": _LONGEST_REREAD}
-        context = await _commands(request, db, principal, view)
+        context = await commands_of(request, db, principal, view)
         return page(
             request, "parts/commands_answer.html", 422, zone=zone_of(view.zone), **{**context, "problem": problem}
         )
     tz = zone_of(view.zone)
     action = ReadRange(key, day_range(first, tz).start, day_range(last, tz).end)
-    return await _order(request, db, principal, key, action)
+    return await order(request, db, principal, key, action)
 
 
 @post("/meters/{key:str}/close-bill", opt={"admin": True}, status_code=200)
@@ -143,12 +148,12 @@ async def close_bill(request: Web, db: Db, principal: Who, key: Key) -> Response
     if not serial:
         view = await registry.get_meter(db, principal.tenant_id, key)
         problem = gettext("What you typed is not the meter's serial. Nothing was sent.")
-        context = {**await _commands(request, db, principal, view), "problem": problem}
+        context = {**await commands_of(request, db, principal, view), "problem": problem}
         return page(request, "parts/commands_answer.html", 422, zone=zone_of(view.zone), **context)
-    return await _order(request, db, principal, key, CloseBill(key, serial))
+    return await order(request, db, principal, key, CloseBill(key, serial))
 
 
-async def _order(request: Web, db: Db, principal: Who, key: Key, action: Action) -> Response[str]:
+async def order(request: Web, db: Db, principal: Who, key: Key, action: Action) -> Response[str]:
     """Queue a command and show the list with it; a refusal is shown there too."""
     view = await registry.get_meter(db, principal.tenant_id, key)
     problem = ""
@@ -159,7 +164,7 @@ async def _order(request: Web, db: Db, principal: Who, key: Key, action: Action)
             await fleet.enqueue(db, principal.tenant_id, view.gateway, action, by=principal.author)
     except CentralError as error:
         problem = service_problem(error)
-    context = await _commands(request, db, principal, view)
+    context = await commands_of(request, db, principal, view)
     return page(
         request, "parts/commands_answer.html", 422 if problem else 200,
         zone=zone_of(view.zone), **{**context, "problem": problem},
@@ -187,7 +192,8 @@ async def _registers(db: AsyncSession, view: MeterView) -> dict[str, Any]:
     return {"registers": registers.table(reading, zone_of(view.zone)) if reading else None}
 
 
-async def _commands(request: Web, db: Db, principal: Who, view: MeterView) -> dict[str, Any]:
+async def commands_of(request: Web, db: Db, principal: Who, view: MeterView) -> dict[str, Any]:
+    """The meter's recent commands, as the templates of the list need them."""
     rows = (await fleet.commands(db, principal.tenant_id, meter_id=view.meter.id, limit=10)).items
     url = f"/meters/{view.meter.key}/commands"
     return listing(rows, url, command_progress(request, principal), int(time.time())) | {"show_meter": False}

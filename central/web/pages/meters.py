@@ -133,7 +133,7 @@ async def meters_csv(db: Db, principal: Who, q: Search = "", gateway: Search = "
     for _ in range(_MAX_EXPORT // _CHUNK):
         found = await registry.find_meters(db, principal.tenant_id, wanted, after=after, limit=_CHUNK)
         for line in await meter_lines(db, principal, found.items):
-            writer.writerow(_safe(cell) for cell in _export(line, principal))
+            writer.writerow(safe_cell(cell) for cell in _export(line, principal))
         after = found.next
         if after is None:
             break
@@ -247,7 +247,7 @@ def _export(line: MeterLine, principal: Principal) -> list[str]:
     ]
 
 
-def _safe(cell: str) -> str:
+def safe_cell(cell: str) -> str:
     """A cell that a spreadsheet would run as a formula becomes text."""
     return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
 

@@ -16,6 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.models import Tenant
 from central.accounts.service import TenantOf, create_user, ensure_tenant
+from central.alarms.models import AlarmSubscription
+from central.ccee.jobs import look
 from central.fleet.models import FleetCommand, GatewayHealth, GatewayLive, ModuleHealth
 from central.metering.models import Event, RegisterSet, Snapshot
 from central.metering.registers import encode_values
@@ -28,6 +30,7 @@ from central.registry.models import (
     MeteringPoint,
     MeterModel,
 )
+from central.settings import CceeSettings
 from central.store.engine import Database
 from ext.profile import pack
 from shared.intervals import day_range, local_date
@@ -48,6 +51,7 @@ from shared.wire import (
     encode,
 )
 from tests.central.samples import add_day
+from tests.central.web import seed_ccee
 
 LOGIN: Final = "ana"
 OPERATOR: Final = "rui"
@@ -57,7 +61,8 @@ CHANNELS: Final = (Quantity(1, 29), Quantity(5, 29), Quantity(8, 29))
 STEP: Final = 900
 DAYS: Final = 100
 #: What both gateways say is in force.
-CONFIG: Final = """gateway = "GATEWAY"
+CONFIG: Final = (
+    """gateway = "GATEWAY"
 tenant = "demo"
 
 [uplink]
@@ -67,6 +72,8 @@ password = "********"
 [schedule]
 profile = 900
 """
+    + seed_ccee.TABLES
+)
 CONFIG_HASH: Final = "9f2c41aa07b355d1"
 ZONE: Final = ZoneInfo("America/Sao_Paulo")
 
@@ -135,9 +142,16 @@ async def seed(database: Database, now: int) -> None:
         model = MeterModel(tenant_id=tenant.id, key="saga1000", maker="Landis+Gyr", name="SAGA 1000", protocol="abnt")
         db.add(model)
         await db.flush()
-        for plan, customer in zip(PLANS, _CUSTOMERS, strict=True):
-            await _meter(db, tenant, gateways[plan.gateway], model, plan, customer, now)
+        meters = {
+            plan.key: await _meter(db, tenant, gateways[plan.gateway], model, plan, customer, now)
+            for plan, customer in zip(PLANS, _CUSTOMERS, strict=True)
+        }
         await _commands(db, tenant, gateways[0], now)
+        db.add(AlarmSubscription(
+            tenant_id=tenant.id, kind="email", target="plantao@example.org", least=3, created_at=now, created_by=LOGIN
+        ))  # fmt: skip
+        await seed_ccee.seed_ccee(db, tenant, meters, ZONE, now)
+    await look(database, CceeSettings(), now)  # nobody came to a meter: I01
 
 
 async def _gateways(db: AsyncSession, tenant: Tenant, now: int) -> list[Gateway]:
@@ -159,6 +173,7 @@ async def _gateways(db: AsyncSession, tenant: Tenant, now: int) -> list[Gateway]
             ] if online else [LineState("tcp-1", "idle")],
             [_state(plan, now) for plan in PLANS if plan.gateway == number],
             [] if online else ["spool_full: the spool is full: readings pause"],
+            seed_ccee.states(now, number),
         )  # fmt: skip
         db.add(
             GatewayLive(
@@ -167,7 +182,7 @@ async def _gateways(db: AsyncSession, tenant: Tenant, now: int) -> list[Gateway]
                 contact_at=contact,
                 changed_at=now - 86400 if online else contact,
                 state=encode(state),
-                config=CONFIG.replace("GATEWAY", gateway.key),
+                config=(CONFIG if online else CONFIG.replace(seed_ccee.TABLES, "")).replace("GATEWAY", gateway.key),
                 config_hash=CONFIG_HASH,
             )
         )
@@ -201,7 +216,7 @@ def _state(plan: Plan, now: int) -> MeterState:
 
 async def _meter(
     db: AsyncSession, tenant: Tenant, gateway: Gateway, model: MeterModel, plan: Plan, customer: str, now: int
-) -> None:
+) -> Meter:
     meter = Meter(
         tenant_id=tenant.id, key=plan.key, serial=plan.serial, model_id=model.id, gateway_id=gateway.id,
         registered=plan.registered, created_at=now - DAYS * 86400,
@@ -259,6 +274,7 @@ async def _meter(
                 received_at=at + 60,
             )
         )
+    return meter
 
 
 async def _profile(db: AsyncSession, tenant: Tenant, meter: Meter, plan: Plan, now: int) -> None:

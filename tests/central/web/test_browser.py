@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ import uvicorn
 
 from central.app import create_app
 from central.settings import Settings
-from tests.central.web.seed import LOGIN, PASSWORD
+from shared.intervals import local_date
+from tests.central.web.seed import LOGIN, PASSWORD, ZONE
 from tests.ports import free_port, wait_for_port
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
@@ -26,7 +28,9 @@ ARGUMENTS = [
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 PAGES = ("/", "/meters", "/meters/m-0002", "/meters/m-0004", "/gateways", "/gateways/gw-mooca", "/profile", "/keys",
-         "/gateways/gw-mooca/config", "/gateways/gw-mooca/config/conf-invalid")  # fmt: skip
+         "/gateways/gw-mooca/config", "/gateways/gw-mooca/config/conf-invalid", "/ccee", "/ccee/connections",
+         "/ccee/connections/1", "/ccee/forwards", "/ccee/forwards/m-0001/change", "/alarms",
+         "/alarms/subscriptions")  # fmt: skip
 
 #: Every chart of the page has drawn something of its data.
 DRAWN = """() => {
@@ -45,6 +49,8 @@ DRAWN = """() => {
 READY = """() => [...document.querySelectorAll("[data-chart], [data-grid]")].every(
   (part) => part.dataset.drawn || part.dataset.empty
 )"""
+#: By now the CCEE's window of yesterday is judged, whatever the hour.
+YESTERDAY = (local_date(int(time.time()), ZONE) - timedelta(days=1)).isoformat()
 TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 
@@ -249,4 +255,51 @@ def test_configuration_is_changed_step_by_step(desk: Watched) -> None:
     page.wait_for_selector("#config-state >> text=À espera do controlador")
     with page.expect_response(lambda r: r.url.endswith("/state")):
         time.sleep(0.1)  # it asks again by itself while the result is open
+    assert desk.faults == []
+
+
+def test_from_the_night_to_a_conversation_by_keyboard(desk: Watched) -> None:
+    page = desk.page
+    desk.open(f"/ccee?day={YESTERDAY}&q=m-0002")
+    page.wait_for_selector(".side .nav-link .alarm-count .badge")
+    assert page.locator(".night-strip a").count() == 2
+    page.locator(".night-strip a").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/ccee/connections/*")
+    assert "Medidor não respondeu" in page.locator("#main").inner_text()
+    page.locator(".lanes a").last.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#turn-2:target")
+    page.get_by_role("button", name="Tentar de novo agora").click()
+    page.wait_for_selector("#commands >> text=Na fila")
+    assert desk.faults == []
+
+
+def test_closing_a_port_is_asked_first(desk: Watched) -> None:
+    page = desk.page
+    asked: list[str] = []
+
+    def refuse(dialog: Any) -> None:
+        asked.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", refuse)
+    desk.open("/ccee/forwards")
+    page.get_by_role("button", name="Fechar a porta de 05622103").click()
+    page.wait_for_timeout(300)
+    assert asked == ["Fechar a porta de 05622103? A CCEE não poderá mais lê-lo."]
+    assert "m-0005" not in page.locator("#commands").inner_text()
+    assert desk.faults == []
+
+
+def test_alarm_is_acknowledged(desk: Watched) -> None:
+    page = desk.page
+    desk.open("/alarms")
+    alarm = page.locator("article", has_text="I05")
+    before = page.locator("article.is-taken").count()
+    alarm.last.locator("summary").click()
+    alarm.last.locator("input[name=note]").fill("equipe a caminho")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=equipe a caminho")
+    assert page.locator("article.is-taken").count() == before + 1
     assert desk.faults == []

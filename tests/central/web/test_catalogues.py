@@ -10,7 +10,7 @@ from central.web.i18n import LANGUAGES
 
 TEMPLATES = Path(catalogues.__file__).parent / "templates"
 #: Names and signs that are the same everywhere.
-SAME = {"Metergate", "CSV"}
+SAME = {"Metergate", "CSV", "CCEE"}
 _PLACEHOLDER = re.compile(r"%\(\w+\)[sd]")
 _JINJA = re.compile(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
 _SPOKEN = re.compile(r'\b(?:aria-label|title|placeholder|alt|data-confirm|hx-confirm)="([^"]*)"')

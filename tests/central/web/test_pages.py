@@ -12,11 +12,14 @@ from tests.central.web.seed import LOGIN, PASSWORD, PLANS
 
 PAGES = ("/", "/meters", "/meters/m-0001", "/meters/m-0007", "/gateways", "/gateways/gw-mooca", "/gateways/gw-lapa",
          "/gateways/gw-mooca/config", "/gateways/gw-mooca/config/conf-invalid",
-         "/profile", "/keys")  # fmt: skip
+         "/ccee", "/ccee?show=trouble&q=m-000", "/ccee/connections", "/ccee/connections/1", "/ccee/forwards",
+         "/ccee/forwards/open", "/ccee/forwards/m-0001/change", "/alarms", "/alarms?state=closed",
+         "/alarms/subscriptions", "/profile", "/keys")  # fmt: skip
 PIECES = ("/overview/totals", "/overview/trouble", "/gateways/list", "/meters/m-0002/status", "/meters/m-0002/now",
           "/meters/m-0002/registers", "/meters/m-0002/commands", "/gateways/gw-mooca/live",
           "/gateways/gw-mooca/progress", "/gateways/gw-mooca/commands",
-          "/gateways/gw-mooca/config/conf-rolled_back/state")  # fmt: skip
+          "/gateways/gw-mooca/config/conf-rolled_back/state", "/ccee/night", "/ccee/forwards/plan",
+          "/ccee/forwards/commands", "/alarms/count")  # fmt: skip
 DATA = ("/data/fleet/consumption", "/data/fleet/availability", "/data/meters", "/data/meters/m-0002/consumption",
         "/data/meters/m-0002/demand", "/data/meters/m-0002/module", "/data/gateways/gw-mooca/health",
         "/data/gateways/gw-mooca/clock")  # fmt: skip
@@ -47,7 +50,8 @@ def test_data(client: Client, path: str) -> None:
     assert "empty" not in answer.json()
 
 
-@pytest.mark.parametrize("path", [*PAGES, *PIECES, *DATA, "/meters.csv"])
+@pytest.mark.parametrize("path", [*PAGES, *PIECES, *DATA, "/meters.csv", "/ccee/connections.csv",
+                                  "/ccee/connections/1/capture.pcapng"])  # fmt: skip
 def test_strangers_see_nothing(stranger: Client, path: str) -> None:
     answer = stranger.get(path, headers=HTML, follow_redirects=False)
     assert answer.status_code == 303

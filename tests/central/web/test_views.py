@@ -1,14 +1,21 @@
 """What templates draw: phasors, calendar, strips, banners."""
 
 from datetime import date, timedelta
+from types import SimpleNamespace
 
 import pytest
 
+from central.ccee.days import judge_day, span
+from central.ccee.overview import BoardLine
+from central.ccee.service import Comparison, ConnectionDetail, ConnectionView
 from central.metering.availability import DayAvailability, day_availability
+from central.settings import CceeSettings
 from central.web.i18n import activate
-from central.web.views import availability
+from central.web.views import availability, dialogue, forwards, nights
 from central.web.views.phasors import phasors
-from shared.intervals import day_start, zone
+from shared.intervals import Range, day_start, zone
+from shared.quantities import ACTIVE_PROFILE
+from shared.wire import ForwardExchange
 
 TZ = zone("America/Sao_Paulo")
 
@@ -90,3 +97,92 @@ def test_strip() -> None:
     held = {today: 3600, today - timedelta(days=1): 43200}
     cells = availability.strip(held, today, today - timedelta(days=2), TZ, now)
     assert [cell.css for cell in cells] == ["an"] * 11 + ["a0", "a2", "a4"]
+
+
+DAY = date(2026, 11, 10)
+MIDNIGHT = day_start(DAY, TZ)
+
+
+def _night(*sessions: tuple[int, int, str, str], now: int, expected: bool = True) -> nights.Night:
+    """A night with sessions (start, end in s after midnight, mode, verdict)."""
+    spans = [
+        span(n, (MIDNIGHT + start) * 1000, (MIDNIGHT + end) * 1000, mode, code, "ok" if code == "I14" else "failed",
+             MIDNIGHT - 86400, MIDNIGHT, MIDNIGHT)
+        for n, (start, end, mode, code) in enumerate(sessions)
+    ]  # fmt: skip
+    day = judge_day(DAY, TZ, CceeSettings(), spans, expected=expected, heard=now, now=now)
+    return nights.night(BoardLine("m", "M", "P", "g", TZ.key, day), now)
+
+
+def test_a_night_is_drawn_to_scale() -> None:
+    drawn = _night((3600, 7200, "shared", "I14"), (35_999, 36_100, "shared", "I03"), now=MIDNIGHT + 18_000)
+    whole, last = drawn.marks
+    assert (whole.x, whole.width, whole.tone) == (100.0, 100.0, "good")
+    assert last.x + last.width <= nights.WIDTH
+    assert last.width >= 9  # wide enough to be hit
+    assert last.tone == "bad"
+    assert drawn.now == 500.0
+    assert (drawn.later, drawn.note) == (0, "")
+
+
+def test_what_comes_after_the_window_is_counted_and_self_tests_are_not() -> None:
+    drawn = _night((40_000, 40_060, "shared", "I14"), (50_000, 50_010, "self_test", "I14"), now=MIDNIGHT + 86_000)
+    assert drawn.marks == []
+    assert drawn.later == 1
+    assert drawn.now is None
+
+
+def test_a_night_without_anybody() -> None:
+    drawn = _night(now=MIDNIGHT + 86_000)
+    assert (drawn.tone, drawn.note) == ("none", "No connection in the window")
+    assert _night(now=MIDNIGHT + 3600).tone == "unclear"  # its window is running
+    counted = nights.totals([drawn.line])
+    assert (counted.expected, counted.seen, counted.shown("missing"), counted.shown("trouble")) == (1, 0, 1, 1)
+
+
+def _dialogue(exchanges: list[ForwardExchange], length: int, more: int = 0) -> dialogue.Dialogue:
+    row = SimpleNamespace(started_ms=0, ended_ms=length, more=more)
+    view = ConnectionView(row, "m", "M", "g")  # type: ignore[arg-type]
+    return dialogue.dialogue(ConnectionDetail(view, exchanges, {}, {}, 0))
+
+
+def test_a_conversation_is_drawn_to_scale() -> None:
+    asked = ForwardExchange(6_000, "14 read parameters", "ok", 66, 258, 3_000, {"kind": "parameters", "blocks": 2})
+    lost = ForwardExchange(15_000, "13 security string", "silent", 66, 0, 9_000, {"kind": "access"})
+    drawn = _dialogue([asked, lost], 30_000, more=3)
+    assert drawn.ticks == ["0:00", "0:05", "0:10", "0:15", "0:20", "0:25", "0:30"]
+    first, second = drawn.turns
+    assert (first.x, first.width, first.kind, first.code, first.name) == (
+        200.0, 100.0, "Parameters", "14", "read parameters",
+    )  # fmt: skip
+    assert first.details == [("Blocks", "2")]
+    assert first.silence == second.silence == "6.00\u00a0s"
+    assert (second.tone, second.answers) == ("bad", False)
+    assert drawn.label.startswith("5 questions")
+
+
+def test_an_empty_conversation_has_an_axis() -> None:
+    drawn = _dialogue([], 0)
+    assert drawn.turns == []
+    assert drawn.ticks[0] == "0.0"
+
+
+def test_what_was_read_beside_what_is_held() -> None:
+    found = Comparison(ACTIVE_PROFILE, 0, 1000, 600, 800, [Range(200, 300), Range(900, 1000)], [Range(200, 300)])
+    asked, theirs, ours = dialogue.comparison(found)
+    assert list(asked.parts) == [(0, 1000)]
+    assert (list(theirs.parts), theirs.tone) == ([(0.0, 600.0)], "warn")
+    assert (list(ours.parts), ours.tone) == ([(0.0, 200.0), (300.0, 600.0)], "warn")
+
+
+def test_tables_of_a_configuration_that_is_none() -> None:
+    assert forwards.tables("[[broken") == {}
+    assert forwards.tables("meters = 3") == {}
+    assert forwards.tables('[[meters]]\nid = "a"\n[meters.forward]\nport = 1\n[[meters]]\nid = "b"') == {
+        "a": {"port": 1}
+    }
+
+
+def test_a_table_is_written_as_toml() -> None:
+    text = forwards.toml({"port": 1, "mode": "shared", "target": 'a"b\\c', "capture": False, "allow": ["::/0"]})
+    assert text == 'port = 1\ntarget = "a\\"b\\\\c"\ncapture = false\nallow = ["::/0"]\n'

@@ -1,5 +1,6 @@
 """What gateways say, in the reader's words; events and registers without noise."""
 
+import ast
 import re
 from fractions import Fraction
 from inspect import getsource
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 import edge.commands.executor
 import edge.gateway
+import edge.guardian.verdicts
 import edge.uplink._uplink
 from central.metering.registers import Register, RegisterReadingView
 from central.web import labels
@@ -95,6 +97,26 @@ def test_what_gateways_answer_is_known() -> None:
     fixed = re.findall(r'(?:text = |, )"([a-z][^"{}]{25,})"', source)
     assert len(fixed) > 5
     assert [text for text in fixed if told(text) == text] == []
+
+
+def test_what_the_guardian_says_is_known() -> None:
+    """Every sentence of a verdict has a translation, whatever stands in its gaps."""
+    said = {
+        _filled(node)
+        for node in ast.walk(ast.parse(getsource(edge.guardian.verdicts)))
+        if isinstance(node, ast.JoinedStr | ast.Constant)
+    }
+    sentences = {text for text in said if re.match(r"[A-Z7].{30,}\.$", text)}
+    documented = {text for text in sentences if f'"""{text}' in getsource(edge.guardian.verdicts)}
+    activate("pt_BR")
+    assert len(sentences - documented) > 15
+    assert {text for text in sentences - documented if told(text) == text} == set()
+
+
+def _filled(node: ast.JoinedStr | ast.Constant) -> str:
+    """A text of the source with 7 for whatever is filled in."""
+    parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else "7" for part in parts)
 
 
 def test_nested_sentences() -> None:
