@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Annotated, Any, Final
 
 from litestar import get
@@ -105,6 +105,7 @@ async def _night(
         "totals": nights.totals(lines),
         "rows": [nights.night(line, now) for line in rows[(number - 1) * _ROWS : number * _ROWS]],
         "found": len(rows),
+        "first": (number - 1) * _ROWS + 1,
         "number": number,
         "pages": pages,
         "hours": nights.hours(settings.window_from, settings.window_to),
@@ -115,7 +116,7 @@ async def _night(
     }
 
 
-async def _board(db: Db, tenant_id: int, day: Any, settings: CceeSettings, now: int) -> Sequence[BoardLine]:
+async def _board(db: Db, tenant_id: int, day: date, settings: CceeSettings, now: int) -> Sequence[BoardLine]:
     """All meters of a day: figures and filters need every one of them."""
     found: list[BoardLine] = []
     after: str | None = None

@@ -153,6 +153,8 @@ async def _save(db: Db, principal: Who, view: MeterView, form: Mapping[str, Any]
     """Queue what a form asks for; returns why not, or ""."""
     if view.gateway is None:
         return gettext("No gateway reads this meter")
+    if not config[0]:  # what the form does not show would be lost
+        return gettext("The gateway has not told its configuration; without it nothing can be changed here.")
     try:
         table = drawn.table_of(form, drawn.tables(config[0]).get(view.meter.key, {}))
         action = SetForward(view.meter.key, drawn.toml(table), config[1])
