@@ -8,11 +8,12 @@ order in which blocks arrive does not matter unless they contradict each other.
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from central.metering.models import DAYS
 from central.metering.series import common_scale
 from ext import days
 from ext.profile import ProfileError, pack, unpack
@@ -244,7 +245,10 @@ def _day_of(instant: int, zone: str, step: int) -> tuple[int, int, int]:
 
 @lru_cache(maxsize=4096)
 def _grid(day: date, zone: str, step: int) -> tuple[int, int, int]:
-    """Return (day number, first interval, intervals) of a local day."""
+    """Return (day number, first interval, intervals) of a local day; :class:`BlockError` for one that has no key."""
+    number = (day - _EPOCH).days
+    if not 0 <= number < DAYS:
+        raise BlockError(f"local day {day} is outside {_EPOCH} to {_EPOCH + timedelta(days=DAYS - 1)}: a wrong clock?")
     start, end = day_range(day, zone_of(zone))
     first = ceil(start, step)
-    return (day - _EPOCH).days, first, (ceil(end, step) - first) // step
+    return number, first, (ceil(end, step) - first) // step

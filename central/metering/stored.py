@@ -46,9 +46,9 @@ def day_id(series_id: int, day: int) -> int:
 
 
 def between(first: date, last: date) -> ColumnElement[bool]:
-    """Join condition: the days ``first`` to ``last`` of a series."""
+    """Join condition: the days ``first`` to ``last`` of a series, of which those without a key are left out."""
     low = ProfileSeries.id * DAYS
-    return ProfileDay.id.between(low + number(first), low + number(last))
+    return ProfileDay.id.between(low + max(number(first), 0), low + min(number(last), DAYS - 1))
 
 
 def ever() -> ColumnElement[bool]:

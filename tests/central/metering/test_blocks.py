@@ -64,6 +64,8 @@ def test_days_of_the_clock_change(start: int, count: int, zone: str) -> None:
         ProfileBlock("m", "1.29.0", MIDNIGHT, 900, 2, block("m", MIDNIGHT, [1]).data),
         ProfileBlock("m", "1.29.0", MIDNIGHT, 300, 1, block("m", MIDNIGHT, [1]).data),
         ProfileBlock("m", "1.29.0", MIDNIGHT, 900, 1, b"rubbish"),
+        block("m", 0, [1]),  # a local day before 1970
+        block("m", 7_000_000_200, [1] * 96),  # in 2191, beyond the days that have a key
     ],
 )
 def test_bad_blocks_are_refused_whole(bad: ProfileBlock) -> None:
