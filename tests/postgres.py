@@ -71,10 +71,11 @@ class Cluster:
         self.stop(immediate=True)
         shutil.rmtree(self._folder)
 
-    def new_database(self) -> str:
-        """Create an empty database; returns its URL."""
+    def new_database(self, like: str | None = None) -> str:
+        """Create an empty database, or one that is ``like`` another (its URL), to which nobody is connected."""
         name = f"test_{os.getpid()}_{next(self._names)}"
-        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", _ACCOUNT, name)
+        template = () if like is None else ("-T", like.rpartition("/")[2])
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", _ACCOUNT, *template, name)
         return f"postgresql+asyncpg://{_ACCOUNT}@127.0.0.1:{self.port}/{name}"
 
     def _as(self, program: str, *arguments: str) -> list[str]:

@@ -1,5 +1,7 @@
 """Databases for central's tests: every test that asks for one runs on SQLite and on PostgreSQL."""
 
+import asyncio
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from central.store.engine import Database, open_url
-from central.store.migrate import migrate
+from central.store.migrate import migrate, require_current
 from tests.postgres import Cluster, binaries
 
 
@@ -21,13 +23,39 @@ def postgres() -> Iterator[Cluster]:
     cluster.remove()
 
 
+async def _migrate(url: str) -> None:
+    database = open_url(url)
+    await migrate(database)
+    await database.close()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with this program's schema, to be copied: migrating takes longer than most tests."""
+    file = tmp_path_factory.mktemp("template") / "central.sqlite"
+    asyncio.run(_migrate(f"sqlite+aiosqlite:///{file}"))
+    return file
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: Cluster) -> str:
+    """URL of a database with this program's schema, to be copied."""
+    url = postgres.new_database()
+    asyncio.run(_migrate(url))
+    return url
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """URL of an empty database."""
+    """URL of an empty database; of one with this program's schema for a test that asks for ``database`` as well."""
+    migrated = "database" in request.fixturenames
     if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'central.sqlite'}"
+        file = tmp_path / "central.sqlite"
+        if migrated:
+            shutil.copyfile(request.getfixturevalue("sqlite_template"), file)
+        return f"sqlite+aiosqlite:///{file}"
     cluster: Cluster = request.getfixturevalue("postgres")
-    return cluster.new_database()
+    return cluster.new_database(request.getfixturevalue("postgres_template") if migrated else None)
 
 
 @pytest_asyncio.fixture
@@ -41,5 +69,5 @@ async def empty_database(database_url: str) -> AsyncIterator[Database]:
 @pytest_asyncio.fixture
 async def database(empty_database: Database) -> Database:
     """A database with this program's schema."""
-    await migrate(empty_database)
+    await require_current(empty_database)
     return empty_database
