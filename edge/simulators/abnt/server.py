@@ -71,6 +71,7 @@ class TcpPort:
         self.connections = 0  # accepted so far
         self._server: asyncio.Server | None = None
         self._conversation: asyncio.Task[None] | None = None
+        self._writer: asyncio.StreamWriter | None = None
         self._accepting = asyncio.Lock()
 
     @property
@@ -84,24 +85,32 @@ class TcpPort:
 
     async def stop(self) -> None:
         """Hang up and stop listening."""
-        if self._server is not None:
-            self._server.close()
-        await self.hang_up()
-        if self._server is not None:
-            await self._server.wait_closed()
-            self._server = None
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+        async with self._accepting:
+            await self.hang_up()
+        if server is not None:
+            await server.wait_closed()
 
     async def hang_up(self) -> None:
         """Cut the present connection, if there is one."""
         task, self._conversation = self._conversation, None
+        writer, self._writer = self._writer, None
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
+        if writer is not None:  # a task that is cancelled before its first step closes nothing
+            writer.close()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with self._accepting:
             await self.hang_up()
+            if self._server is None:  # stopped meanwhile
+                writer.close()
+                return
             self.connections += 1
+            self._writer = writer
             name = f"meter {self.meters[0].serial} at {self.address}"
             self._conversation = asyncio.create_task(self._serve(reader, writer), name=name)
 
