@@ -8,10 +8,10 @@ from typing import Any, Final, NamedTuple
 import msgspec
 from msgspec import json
 from msgspec.structs import asdict
-from sqlalchemy import TextClause, insert, select, text
+from sqlalchemy import TextClause, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from central.metering.models import DAYS, ProfileDay, ProfileSeries
+from central.metering.models import DAYS, ProfileDay, ProfileSeries, ProfileVersion
 from central.metering.stored import day_id, number
 from central.store.chunks import chunks
 from central.store.lists import is_one_of
@@ -104,6 +104,19 @@ async def load(
         kind, number, form = wanted[row_id]
         found[kind, number] = Stored(form, row_id, version, data)
     return found
+
+
+async def highest_versions(session: AsyncSession, places: Collection[Place]) -> dict[Place, int]:
+    """The highest number among the versions kept of each place that has any."""
+    table = ProfileVersion.__table__.c
+    place = table.tenant_id, table.meter_id, table.channel, table.step, table.day
+    query = select(*place, func.max(table.version)).where(
+        is_one_of(session, table.tenant_id, {kind.tenant_id for kind, _ in places}),
+        is_one_of(session, table.meter_id, {kind.meter_id for kind, _ in places}),
+        is_one_of(session, table.day, {number for _, number in places}),
+    )
+    rows = await session.execute(query.group_by(*place))
+    return {(Kind(*row[:4]), row[4]): row[5] for row in rows}
 
 
 _SET = ", ".join(f"{name} = excluded.{name}" for name in Row._fields[1:])

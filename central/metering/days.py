@@ -13,7 +13,7 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 from msgspec.structs import asdict
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.metering.blocks import (
@@ -37,6 +37,7 @@ from central.metering.day_rows import (
     Series,
     Stored,
     enter_series,
+    highest_versions,
     load,
     save,
     series_of_kinds,
@@ -47,11 +48,13 @@ from central.metering.stored import day_id, days, ever, series_of
 from central.store.chunks import chunks
 from central.store.lists import is_one_of
 from ext.profile import ProfileError, header, unpack_into
+from shared.quality import Quality
 from shared.quantities import Quantity
 from shared.wire import ProfileBlock
 
-#: Blocks unpacked at once, so that a large transaction does not hold all its intervals unpacked.
-_AT_ONCE: Final = 4096
+#: Intervals unpacked at once, so that a large transaction does not hold all of its own so.
+_AT_ONCE: Final = 1 << 20
+_NOTHING_HELD: Final = 0, int(Quality.MISSING)
 
 
 class _Part(msgspec.Struct, frozen=True):
@@ -104,6 +107,8 @@ class Blocks:
         series = await series_of_kinds(session, {kind for kind, _ in self._parts})
         stored = await load(session, self._parts, series)
         fresh, merged, versions = self._sort(stored, now)
+        if versions:
+            await _number(session, versions, merged)
         forms = {(kind, part.form) for (kind, _), part in fresh.items()}
         forms |= {(kind, _form(day, number)) for (kind, number), day in merged.items()}
         await enter_series(session, forms, series)
@@ -170,24 +175,26 @@ def _merge(place: Place, parts: Sequence[_Part], held: Stored | None, now: int) 
 
 
 def _whole_rows(fresh: Mapping[Place, _Part], series: Series) -> list[Row]:
-    """Rows of whole days as they came, their figures reckoned many at once."""
+    """Rows of whole days as they came, but of those without a value; their figures are reckoned many at once."""
     by_step: dict[int, list[tuple[Place, _Part, ProfileBlock]]] = {}
     for place, part in fresh.items():
         if part.block is not None:
             by_step.setdefault(place[0].step, []).append((place, part, part.block))
     rows = []
     for step, days_of_step in by_step.items():
-        for some in chunks(days_of_step, _AT_ONCE):
+        for some in chunks(days_of_step, max(1, _AT_ONCE * step // DAY)):
             found = _figures([block for _, _, block in some], step)
             for ((kind, number), part, block), (held, flags, total) in zip(some, found, strict=True):
-                rows.append(Row(day_id(series[kind][part.form], number), held, flags, total, 1, block.data))
+                if (held, flags) != _NOTHING_HELD:
+                    rows.append(Row(day_id(series[kind][part.form], number), held, flags, total, 1, block.data))
     return rows
 
 
 def _merged_rows(merged: Mapping[Place, Day], series: Series) -> list[Row]:
     """Rows of days that merging has changed, their figures reckoned many at once."""
     rows = []
-    for some in chunks(merged.items(), _AT_ONCE):
+    longest = max((len(day.values) for day in merged.values()), default=1)
+    for some in chunks(merged.items(), max(1, _AT_ONCE // longest)):
         values = memoryview(b"".join(day.values for _, day in some)).cast("q")
         flags = memoryview(b"".join(day.flags for _, day in some)).cast("H")
         ends = array("q", accumulate(len(day.values) for _, day in some))
@@ -222,10 +229,24 @@ def _version(kind: Kind, number: int, day: Day, now: int, source: str, reason: s
     }  # fmt: skip
 
 
+async def _number(session: AsyncSession, versions: Sequence[dict[str, Any]], merged: Mapping[Place, Day]) -> None:
+    """Have versions go on after those that are kept: a day that another zone moved away and back begins at 1 again."""
+    places = [(Kind(*(each[name] for name in Kind.__struct_fields__)), each["day"]) for each in versions]
+    kept = await highest_versions(session, set(places))
+    first: dict[Place, int] = {}
+    for place, each in zip(places, versions, strict=True):
+        first.setdefault(place, each["version"])
+    further = {place: max(0, kept.get(place, 0) + 1 - number) for place, number in first.items()}
+    for place, each in zip(places, versions, strict=True):
+        each["version"] += further[place]
+    for place, number in further.items():
+        merged[place].version += number
+
+
 async def cut_anew(session: AsyncSession, tenant_id: int, meter_id: int, zone: str, now: int) -> int:
     """Cut a meter's stored days into the local days of another zone; returns how many there are then.
 
-    Values and flags stay what they were. Replaced versions keep the days they were cut into; numbers go on after them.
+    Values and flags stay what they were. Replaced versions keep the days they were cut into.
     """
     each = ProfileSeries
     columns = each.channel, each.step, each.num, each.den, each.shift, DAY_NUMBER, ProfileDay.id, ProfileDay.data
@@ -238,15 +259,4 @@ async def cut_anew(session: AsyncSession, tenant_id: int, meter_id: int, zone: s
         )
         old.append(row_id)
     await session.execute(delete(ProfileDay).where(is_one_of(session, ProfileDay.id, old)))
-    count = await blocks.store(session, now)
-    kept = ProfileVersion.__table__.c
-    place = kept.channel, kept.step, kept.day
-    highest = select(*place, func.max(kept.version)).where(kept.tenant_id == tenant_id, kept.meter_id == meter_id)
-    replaced = (await session.execute(highest.group_by(*place))).all()
-    series = await series_of_kinds(
-        session, {Kind(tenant_id, meter_id, channel, step) for channel, step, _, _ in replaced}
-    )
-    for channel, step, day, version in replaced:
-        here = [day_id(series_id, day) for series_id in series[Kind(tenant_id, meter_id, channel, step)].values()]
-        await session.execute(update(ProfileDay).where(ProfileDay.id.in_(here)).values(version=version + 1))
-    return count
+    return await blocks.store(session, now)

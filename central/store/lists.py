@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 
 def is_one_of(session: AsyncSession, column: Any, numbers: Collection[int]) -> ColumnElement[bool]:
-    """Condition that a 64-bit column is one of ``numbers``."""
+    """Condition that an integer column is one of ``numbers``."""
     if session.get_bind().dialect.name == "sqlite":
         each = func.json_each(literal(msgspec.json.encode(list(numbers)).decode())).table_valued("value")
         found: ColumnElement[bool] = column.in_(select(each.c.value))
