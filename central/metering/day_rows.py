@@ -167,8 +167,9 @@ async def series_of_meters(
 async def packed_days(
     session: AsyncSession, series: Collection[int], first: date, last: date
 ) -> Sequence[tuple[int, bytes]]:
-    """``id`` and ``data`` of the days ``first`` to ``last`` of many series, in no order."""
-    return await _plain(session, _PACKED, series, first=number(first), last=number(last))
+    """``id`` and ``data`` of the days ``first`` to ``last`` that have a key, of many series, in no order."""
+    low, high = max(number(first), 0), min(number(last), DAYS - 1)
+    return await _plain(session, _PACKED, series, first=low, last=high)
 
 
 async def _plain(

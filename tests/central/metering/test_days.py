@@ -15,8 +15,9 @@ from central.ingest.commit import Committer
 from central.ingest.models import Rejected
 from central.metering import service
 from central.metering.blocks import Day, cut, figures, merge, unpack_day
+from central.metering.day_rows import packed_days
 from central.metering.days import Blocks
-from central.metering.models import ProfileDay, ProfileSeries, ProfileVersion
+from central.metering.models import DAYS, ProfileDay, ProfileSeries, ProfileVersion
 from central.metering.stored import DAY, days, ever
 from central.registry import changes
 from central.registry.models import Meter
@@ -162,3 +163,15 @@ async def test_many_long_days_are_not_unpacked_all_at_once(database: Database) -
     assert peak < 20 << 20
     async with database.read() as session:
         assert set((await session.scalars(select(ProfileDay.total))).all()) == {5 * 86400}
+
+
+async def test_packed_days_are_never_another_series(database: Database) -> None:
+    """Dates that no key holds have no data in sums either: before, those of the series next to it came out."""
+    await enter_tenant(database)
+    await Committer(database).commit([delivery([block(name, MIDNIGHT, [7] * 96) for name in ("m1", "m2", "m3")])])
+    async with database.read() as session:
+        series = sorted((await session.scalars(select(ProfileSeries.id))).all())
+        assert await packed_days(session, series[1:2], date(2150, 1, 1), date(2300, 1, 1)) == []
+        assert await packed_days(session, series[1:2], date(1700, 1, 1), date(1969, 12, 31)) == []
+        (own,) = await packed_days(session, series[1:2], date(1700, 1, 1), date(2300, 1, 1))
+        assert own[0] // DAYS == series[1]
