@@ -10,7 +10,7 @@ import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Boolean, Column, Connection, Float, Integer, LargeBinary, MetaData, text
+from sqlalchemy import Boolean, Column, Connection, Float, Integer, LargeBinary, MetaData, event, text
 
 from central.store.engine import Database, open_url
 from central.store.migrate import SchemaError, SchemaState, head, migrate, require_current, state
@@ -130,6 +130,43 @@ async def test_upgrade_loses_nothing(empty_database: Database, revision: str) ->
     for name, rows in before.items():
         for old, new in zip(rows, after[name], strict=True):
             assert {column: new[column] for column in old} == old, name
+
+
+#: (meter, day, shift) of days under schema 0001; 1 to 3 are meters of whom only days are left.
+_OLD_DAYS = [
+    *((meter, day, shift) for meter in (1, 2, 3) for day, shift in ((0, 10800), (20500, -32400), (65535, 7200))),
+    (1, -1, 10800), (2, 20501 + 65536, 10800),
+]  # fmt: skip
+
+
+async def test_days_are_moved_meter_by_meter(empty_database: Database) -> None:
+    """No statement moves more than one meter's, so that none runs into a time limit. What has no key is set apart."""
+    await migrate(empty_database, "0001")
+    async with empty_database.engine.begin() as connection:
+        insert = text(
+            "INSERT INTO profile_day "
+            "VALUES (1, :meter, 7424, :day, 900, :start, 96, 1, 100, 96, 0, :total, 1, 0, :data)"
+        )
+        for total, (meter, day, shift) in enumerate(_OLD_DAYS):
+            start = 86400 * day + shift
+            values = {"meter": meter, "day": day, "start": start, "total": total, "data": bytes([total])}
+            await connection.execute(insert, values)
+    moved = []
+
+    def note(_connection: Any, cursor: Any, statement: str, *_rest: Any) -> None:
+        if statement.startswith("INSERT INTO profile"):
+            moved.append(cursor.rowcount)
+
+    event.listen(empty_database.engine.sync_engine, "after_cursor_execute", note)
+    await migrate(empty_database)
+    assert moved == [3] * 6
+    async with empty_database.engine.connect() as connection:
+        days = await connection.run_sync(_days)
+        found = sorted((day["meter_id"], day["day"], day["start"] - 86400 * day["day"], day["data"]) for day in days)
+        rejected = (await connection.execute(text("SELECT reason, payload FROM rejected ORDER BY id"))).all()
+    assert found == sorted((*day, bytes([total])) for total, day in enumerate(_OLD_DAYS[:9]))
+    assert sorted(row[1] for row in rejected) == [bytes([9]), bytes([10])]
+    assert any("day -1 is outside" in row[0] and "from -75600, scale 1/100" in row[0] for row in rejected)
 
 
 async def test_failed_migration_leaves_nothing(empty_database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
