@@ -16,7 +16,7 @@ class ProfileSeries(Base):
 
     ``channel`` is ``Quantity.code``; raw integer x num/den = unit of the quantity; ``shift`` is how many seconds after
     UTC midnight of its date a local day's first interval begins. A meter that changes scale, step or zone, or has
-    daylight saving, has several. A series is never removed while its meter is there: other processes remember it.
+    daylight saving, has several. A series is never removed: on SQLite the next one may get its id, and so its days.
     """
 
     __tablename__ = "profile_series"

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.models import Tenant
 from central.errors import Conflict, NotFound, Refused
+from central.metering.blocks import BlockError
 from central.metering.days import cut_anew
 from central.registry.models import (
     CommunicationModule,
@@ -154,7 +155,10 @@ async def _move_zone(session: AsyncSession, meter: Meter, zone: str) -> None:
     before = await _zone_in_force(session, meter, meter.zone)
     after = await _zone_in_force(session, meter, zone)
     if before != after:
-        await cut_anew(session, meter.tenant_id, meter.id, after, int(time.time()))
+        try:
+            await cut_anew(session, meter.tenant_id, meter.id, after, int(time.time()))
+        except BlockError as error:
+            raise Refused("zone", f"the profiles that are there cannot be cut into its days: {error}") from error
 
 
 async def _zone_in_force(session: AsyncSession, meter: Meter, own: str) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from central.errors import Refused
 from central.ingest.commit import Committer
 from central.ingest.models import Rejected
 from central.metering import service
@@ -175,3 +176,21 @@ async def test_packed_days_are_never_another_series(database: Database) -> None:
         assert await packed_days(session, series[1:2], date(1700, 1, 1), date(1969, 12, 31)) == []
         (own,) = await packed_days(session, series[1:2], date(1700, 1, 1), date(2300, 1, 1))
         assert own[0] // DAYS == series[1]
+
+
+async def move(database: Database, meter: Meter, zone: str) -> None:
+    """As an administrator does: in one transaction."""
+    async with database.write() as session:
+        await changes.update(session, meter.tenant_id, Meter, meter.id, zone=zone)
+
+
+async def test_a_zone_that_would_leave_a_day_without_a_key_is_refused(database: Database) -> None:
+    """A meter that once stood at 1970-01-01 UTC cannot be moved west of it; nothing of it changes."""
+    await enter_tenant(database, zone="UTC")
+    await Committer(database).commit([delivery([block("m", 0, [1, 2])])])
+    async with database.read() as session:
+        view = await get_meter(session, await tenant_id(session), "m")
+    with pytest.raises(Refused, match=r"zone: .*1969-12-31 is outside"):
+        await move(database, view.meter, ZONE)
+    async with database.read() as session:
+        assert (await session.scalars(select(ProfileDay.total))).all() == [3]
