@@ -64,6 +64,7 @@ class Forward:
     trouble: str = "not listening yet"
     turned_away: int = 0  # clients that came while another was there
     active: Connection | None = None
+    _started: int = 0  # of the newest connection, UTC ms
     _task: asyncio.Task[None] | None = None
     _listening: Listening | None = None
     _testers: set[tuple[str, int]] = field(default_factory=set)
@@ -156,7 +157,9 @@ class Forward:
         now = time.time()
         name = f"[{source[0]}]:{source[1]}" if ":" in source[0] else f"{source[0]}:{source[1]}"
         meter = self.meter.id
-        opened = ForwardConnection(meter, meter, mode, name, self._listen_name, int(now * 1000), int(now * 1000))
+        # its start is a connection's name in journal and records: two of one meter never have the same
+        self._started = started = max(int(now * 1000), self._started + 1)
+        opened = ForwardConnection(meter, meter, mode, name, self._listen_name, started, started)
         self.memory.opened(opened)
         ear = Ear(meter, self._inspector(now, mode), Capture() if self.settings.capture else None, now)
         connection = Connection(opened, client, self.route, self.settings, self.tap, self.slot, ear)

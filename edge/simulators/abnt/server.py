@@ -88,10 +88,12 @@ class TcpPort:
         server, self._server = self._server, None
         if server is not None:
             server.close()
+        await asyncio.sleep(0)  # who was accepted just now is told to go as well
         async with self._accepting:
             await self.hang_up()
         if server is not None:
             await server.wait_closed()
+        await asyncio.sleep(0)  # what was closed leaves the event loop in its next round
 
     async def hang_up(self) -> None:
         """Cut the present connection, if there is one."""

@@ -5,6 +5,7 @@ import os
 import time
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -48,6 +49,18 @@ def test_the_second_failure_in_a_row_is_told_at_once() -> None:
     one, two = ["ccee_failure"], ["ccee_failure", "ccee_repeated_failure"]
     assert kinds == [[], one, [], [], [], two, two, [], one, [], one]
     assert failures == 1
+
+
+async def test_connections_of_one_millisecond_are_told_apart(spool_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Journal and aggregator know a connection by its start: none may take another's name."""
+    stopped = time.time()
+    monkeypatch.setattr("edge.forwarder.forward.time", SimpleNamespace(time=lambda: stopped))
+    async with TcpPort([Meter(MeterSetup("10000001", days=1))]) as port, bench(spool_path, port) as it:
+        for _ in range(3):
+            async with await RawReader.tcp(it.port) as ccee:
+                await ccee.ask(0x21)
+        starts = [record.started_ms for record in await it.records(3)]
+    assert starts == [int(stopped * 1000) + i for i in range(3)]
 
 
 async def test_two_failed_sessions_are_an_alarm_over_restarts_and_a_good_one_ends_it(spool_path: Path) -> None:
