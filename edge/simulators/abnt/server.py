@@ -53,6 +53,10 @@ async def _perform(pipe: Pipe, actions: Sequence[Action]) -> bool:
     return True
 
 
+#: Rounds of the event loop in which a connection that was accepted just before is told to go, and is gone.
+_ROUNDS = 10
+
+
 class TcpPort:
     """Meters behind one TCP port: one meter, or several on a bus. Use as ``async with``; port 0 takes a free one."""
 
@@ -88,12 +92,12 @@ class TcpPort:
         server, self._server = self._server, None
         if server is not None:
             server.close()
-        await asyncio.sleep(0)  # who was accepted just now is told to go as well
         async with self._accepting:
             await self.hang_up()
         if server is not None:
             await server.wait_closed()
-        await asyncio.sleep(0)  # what was closed leaves the event loop in its next round
+        for _ in range(_ROUNDS):
+            await asyncio.sleep(0)
 
     async def hang_up(self) -> None:
         """Cut the present connection, if there is one."""
