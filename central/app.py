@@ -14,7 +14,8 @@ from litestar.di import Provide
 from litestar.response import Redirect
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from central.accounts.guards import GUARDS, SAFE, Identify, provide_principal
+from central.accounts.guards import GUARDS, SAFE, Identify, provide_principal, reach_of
+from central.accounts.reach import REACH
 from central.accounts.service import LoginGate
 from central.accounts.setup import Setup
 from central.api import problems
@@ -123,9 +124,10 @@ async def _watch(name: str, part: Awaitable[None]) -> None:
 
 
 async def _provide_db(request: Request[Any, Any, Any]) -> AsyncIterator[AsyncSession]:
-    """Dependency ``db``: read-only for safe methods, else committed when the handler ends well."""
+    """Dependency ``db``: read-only for safe methods, else committed when the handler ends well; kept to its reach."""
     database: Database = request.app.state.database
-    async with database.read() if request.method in SAFE else database.write() as session:
+    info = {REACH: reach_of(request, request.route_handler)}
+    async with database.read(**info) if request.method in SAFE else database.write(**info) as session:
         yield session
 
 

@@ -110,7 +110,7 @@ def create_admin(
 
     async def enter(database: Database) -> bool:
         try:
-            await create_user(database, tenant, login, name, password, is_admin=True, now=int(time.time()))
+            await create_user(database, tenant, login, name, password, role="administrator", now=int(time.time()))
         except AccountConflict:
             if if_missing:
                 return False
@@ -145,7 +145,7 @@ def create_key(settings: Settings, login: str, name: str, write: bool, days: int
         await require_current(database)
         async with database.write() as session:
             return await create_key_for(
-                session, settings.tenant, login, name.strip(), can_write=write,
+                session, settings.tenant, login, name.strip(), permissions="" if write else "read",
                 expires_at=now + days * 86400 if days else None, now=now,
             )  # fmt: skip
 

@@ -59,6 +59,9 @@ class WebSettings(Section, frozen=True):
     port: Port = 8010
     base_url: str = ""  # as browsers see it, behind a proxy
     secure_cookies: bool = False  # True behind TLS
+    #: Map tiles such as "https://tiles.example.org/{z}/{x}/{y}.png": the one thing pages load from elsewhere; "" = none
+    tiles_url: str = ""
+    tiles_credit: str = ""  # who made them, shown on the map
 
 
 class IngestSettings(Section, frozen=True):

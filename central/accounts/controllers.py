@@ -8,6 +8,7 @@ from litestar.params import FromPath, JSONBody
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts import keys
+from central.accounts.permissions import PERSON, Permission, words
 from central.accounts.principal import Principal
 from central.accounts.schemas import KeyIn, KeyOut, Me, NewKeyOut
 from central.api.problems import invalid
@@ -26,7 +27,7 @@ class KeyController(Controller):
 
     path = "/keys"
     tags = ("account",)
-    opt = {"person": True}
+    opt = PERSON
 
     @get()
     async def list_keys(self, db: NamedDependency[AsyncSession], principal: NamedDependency[Principal]) -> Page[KeyOut]:
@@ -43,7 +44,12 @@ class KeyController(Controller):
         if expires_at is not None and expires_at <= now:
             raise invalid("expires_at", "is in the past")
         row, text = await keys.create_key(
-            db, principal, data.name, can_write=data.can_write, expires_at=expires_at, now=now
+            db,
+            principal,
+            data.name,
+            permissions="" if data.can_write else words([Permission.READ]),
+            expires_at=expires_at,
+            now=now,
         )
         return NewKeyOut(key=text, about=KeyOut.of(row, principal.login))
 

@@ -1,7 +1,9 @@
 """The way in: who is asking (middleware), and what they may do (guards). Closed unless a handler says ``public``.
 
-``opt``: ``public`` needs no login, ``assets`` is not even asked who comes, ``admin`` needs an administrator, ``person``
-a browser session (keys must not make keys).
+``opt``: ``public`` needs no login, ``assets`` is not even asked who comes, ``person`` needs a browser session (keys
+must not make keys), ``may`` names the permission it needs. Without it a safe request needs ``Permission.READ``; an
+unsafe one is refused unless it is ``own``: about nothing but the person who asks, and then only from a browser. Objects
+that the permission does not reach do not exist for the handler (``central.accounts.reach``).
 """
 
 import hmac
@@ -17,10 +19,13 @@ from litestar.exceptions import NotAuthorizedException, NotFoundException, Permi
 from litestar.handlers.base import BaseRouteHandler
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.cookies import cookie_name
 from central.accounts.keys import find_key
+from central.accounts.permissions import Permission
 from central.accounts.principal import Principal
+from central.accounts.reach import REACH, Reach
 from central.accounts.sessions import find_session
 from central.store.engine import Database
 
@@ -79,10 +84,30 @@ def require_login(connection: Connection, handler: BaseRouteHandler) -> None:
         )
     if handler.opt.get("person") and principal.kind != "session":
         raise PermissionDeniedException("Only a person logged in through the browser may do this, not an API key.")
-    if handler.opt.get("admin") and not principal.is_admin:
-        raise PermissionDeniedException("Only an administrator may do this.")
-    if connection.scope["method"] not in SAFE and not principal.can_write:  # type: ignore[typeddict-item]
-        raise PermissionDeniedException("This API key may only read.")
+    permission = needed(connection, handler)
+    if permission is None and principal.kind != "session":
+        raise PermissionDeniedException("Only a person logged in through the browser may do this, not an API key.")
+    if permission is not None and not principal.may(permission):
+        raise PermissionDeniedException(f"This needs the permission '{permission}'.")
+
+
+def needed(connection: Connection, handler: BaseRouteHandler) -> Permission | None:
+    """The permission a request needs; None: it is about the person who asks."""
+    if (permission := handler.opt.get("may")) is not None:
+        return Permission(permission)
+    if handler.opt.get("own"):
+        return None
+    if connection.scope["method"] in SAFE:  # type: ignore[typeddict-item]
+        return Permission.READ
+    raise PermissionDeniedException("Nobody may do this: the handler does not say what it needs.")
+
+
+def reach_of(connection: Connection, handler: BaseRouteHandler) -> Reach | None:
+    """Where the request may act; None: it has no person, or is about nothing but them."""
+    principal: Principal | None = connection.scope.get("user")
+    if principal is None or handler.opt.get("public"):
+        return None
+    return principal.reach(needed(connection, handler) or Permission.READ)
 
 
 async def refuse_forgery(connection: Connection, handler: BaseRouteHandler) -> None:
@@ -114,6 +139,13 @@ async def _form_token(connection: Connection) -> str:
         return ""
     value = (await connection.form()).get(CSRF_FIELD)
     return value if isinstance(value, str) else ""
+
+
+def narrow(db: AsyncSession, principal: Principal, permission: Permission) -> None:
+    """Keep the rest of this session to where ``permission`` holds; refuse who has it nowhere."""
+    if not principal.may(permission):
+        raise PermissionDeniedException(f"This needs the permission '{permission}'.")
+    db.info[REACH] = principal.reach(permission)
 
 
 async def provide_principal(request: Request[Principal | None, Any, Any]) -> Principal:

@@ -1,4 +1,4 @@
-"""API keys: shown once, stored as SHA-256, found by prefix; read-only or read-write, with expiry and revocation."""
+"""API keys: shown once, stored as SHA-256, found by prefix; with their user's rights or some of them, and an end."""
 
 import hmac
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.errors import AccountError
 from central.accounts.models import ApiKey, Tenant, User
+from central.accounts.permissions import Permission
 from central.accounts.principal import Principal
 from central.accounts.tokens import api_key_prefix, digest, new_api_key
 from central.store.engine import Database
@@ -17,13 +18,16 @@ _USED_EVERY_S: Final = 60
 
 
 async def create_key(
-    db: AsyncSession, principal: Principal, name: str, *, can_write: bool, expires_at: int | None, now: int
+    db: AsyncSession, principal: Principal, name: str, *, permissions: str, expires_at: int | None, now: int
 ) -> tuple[ApiKey, str]:
-    """Make a key that acts as ``principal``; returns its row and the text that is shown this once."""
+    """Make a key that acts as ``principal``, at most with ``permissions`` (words; "" = all of theirs).
+
+    Returns its row and the text that is shown this once.
+    """
     new = new_api_key()
     row = ApiKey(
         tenant_id=principal.tenant_id, user_id=principal.user_id, name=name, prefix=new.prefix, key_hash=new.digest,
-        can_write=can_write, created_at=now, expires_at=expires_at, used_at=None, revoked_at=None,
+        permissions=permissions, created_at=now, expires_at=expires_at, used_at=None, revoked_at=None,
     )  # fmt: skip
     db.add(row)
     await db.flush()
@@ -31,7 +35,7 @@ async def create_key(
 
 
 async def create_key_for(
-    db: AsyncSession, tenant_key: str, login: str, name: str, *, can_write: bool, expires_at: int | None, now: int
+    db: AsyncSession, tenant_key: str, login: str, name: str, *, permissions: str, expires_at: int | None, now: int
 ) -> str:
     """Make a key that acts as the user ``login`` of the tenant; raises :class:`AccountError` when nobody may use it."""
     wanted = login.strip().casefold()
@@ -43,14 +47,14 @@ async def create_key_for(
     if not 1 <= len(name) <= 200:
         raise AccountError("The key's name needs 1 to 200 characters.")
     who = Principal.of_session(user, "", b"")
-    _, text = await create_key(db, who, name, can_write=can_write, expires_at=expires_at, now=now)
+    _, text = await create_key(db, who, name, permissions=permissions, expires_at=expires_at, now=now)
     return text
 
 
 async def list_keys(db: AsyncSession, principal: Principal) -> Sequence[ApiKey]:
-    """Keys of the tenant for its administrators, else the user's own; newest first."""
+    """Keys of the tenant for those who manage accounts, else the user's own; newest first."""
     query = select(ApiKey).where(ApiKey.tenant_id == principal.tenant_id).order_by(ApiKey.id.desc())
-    if not principal.is_admin:
+    if not principal.everywhere(Permission.ACCOUNTS):
         query = query.where(ApiKey.user_id == principal.user_id)
     return (await db.scalars(query)).all()
 
@@ -58,7 +62,7 @@ async def list_keys(db: AsyncSession, principal: Principal) -> Sequence[ApiKey]:
 async def revoke_key(db: AsyncSession, principal: Principal, key_id: int, now: int) -> ApiKey | None:
     """Revoke for good; None when there is no such key within reach. Revoking again changes nothing."""
     query = select(ApiKey).where(ApiKey.id == key_id, ApiKey.tenant_id == principal.tenant_id)
-    if not principal.is_admin:
+    if not principal.everywhere(Permission.ACCOUNTS):
         query = query.where(ApiKey.user_id == principal.user_id)
     row = await db.scalar(query)
     if row is not None and row.revoked_at is None:
@@ -83,4 +87,4 @@ async def find_key(database: Database, text: str, now: int) -> Principal | None:
     if row.used_at is None or now - row.used_at >= _USED_EVERY_S:
         async with database.write() as db:
             await db.execute(update(ApiKey).where(ApiKey.id == row.id).values(used_at=now))
-    return Principal.of_key(row.user, row.can_write, row.prefix, row.key_hash)
+    return Principal.of_key(row.user, row.permissions, row.prefix, row.key_hash)

@@ -1,9 +1,9 @@
-"""Who may come in: tenants, users, browser sessions, API keys."""
+"""Who may come in, and what they may do where: tenants, users, roles and grants, browser sessions, API keys."""
 
-from sqlalchemy import Boolean, ForeignKey, LargeBinary, String, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, ForeignKey, LargeBinary, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from central.store.base import Base, Id, Instant, Key, Name, TenantId
+from central.store.base import Base, Id, Instant, Key, Name, Note, TenantId
 
 
 class Tenant(Base):
@@ -26,14 +26,57 @@ class User(Base):
     login: Mapped[Name]
     name: Mapped[Name]
     password_hash: Mapped[str] = mapped_column(String(255))
-    is_admin: Mapped[bool] = mapped_column(Boolean, default=False)
+    email: Mapped[Name] = mapped_column(default="")
     language: Mapped[str] = mapped_column(String(8), default="")  # "" = by the browser
     created_at: Mapped[Instant]
     disabled_at: Mapped[Instant | None]
     failed_logins: Mapped[int] = mapped_column(default=0)
     locked_until: Mapped[Instant | None]
+    totp_secret: Mapped[Key] = mapped_column(default="")  # base32; "" = no second factor
+    totp_step: Mapped[int] = mapped_column(BigInteger, default=0)  # the last time step used: a code works once
+    recovery: Mapped[Note] = mapped_column(default="")  # hashes of one-time recovery codes, a word each
+    subject: Mapped[str | None] = mapped_column(String(300))  # issuer and subject at the identity provider
 
     tenant: Mapped[Tenant] = relationship(lazy="joined")
+    grants: Mapped[list["Grant"]] = relationship(lazy="selectin", cascade="all, delete-orphan")
+
+
+class Role(Base):
+    """A set of permissions (``central.accounts.permissions``, words apart by blanks). ``builtin`` ones cannot go."""
+
+    __tablename__ = "role"
+    __table_args__ = (UniqueConstraint("tenant_id", "key"),)
+
+    id: Mapped[Id]
+    tenant_id: Mapped[TenantId]
+    key: Mapped[Key]
+    name: Mapped[Name] = mapped_column(default="")  # "" = the translated name of a built-in one
+    permissions: Mapped[Note] = mapped_column(default="")
+    builtin: Mapped[bool] = mapped_column(Boolean, default=False)
+
+
+class Grant(Base):
+    """A user has a role: in the whole tenant, or only in a group's subtree, or only at a gateway."""
+
+    __tablename__ = "role_grant"
+
+    id: Mapped[Id]
+    user_id: Mapped[int] = mapped_column(ForeignKey("user_account.id", ondelete="CASCADE"), index=True)
+    role_id: Mapped[int] = mapped_column(ForeignKey("role.id"), index=True)
+    group_id: Mapped[int | None] = mapped_column(ForeignKey("customer_group.id", ondelete="CASCADE"), index=True)
+    gateway_id: Mapped[int | None] = mapped_column(ForeignKey("gateway.id", ondelete="CASCADE"), index=True)
+
+    role: Mapped[Role] = relationship(lazy="joined")
+
+
+class Preference(Base):
+    """What a user arranged on screen, JSON by name: the dashboard, the columns of a list."""
+
+    __tablename__ = "preference"
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("user_account.id", ondelete="CASCADE"), primary_key=True)
+    name: Mapped[Key] = mapped_column(primary_key=True)
+    data: Mapped[str] = mapped_column(Text)
 
 
 class LoginSession(Base):
@@ -64,7 +107,7 @@ class ApiKey(Base):
     name: Mapped[Name]
     prefix: Mapped[str] = mapped_column(String(16), unique=True)
     key_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
-    can_write: Mapped[bool] = mapped_column(Boolean, default=False)
+    permissions: Mapped[Note] = mapped_column(default="")  # at most the user's own, words; "" = all of them
     created_at: Mapped[Instant]
     expires_at: Mapped[Instant | None]
     used_at: Mapped[Instant | None]

@@ -5,6 +5,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from central.accounts.models import ApiKey
+from central.accounts.permissions import READING, Permission, words
 from central.accounts.principal import Principal
 from central.api.query import instant_text, optional_text
 from central.api.schemas import Input, InstantIn, Output
@@ -21,12 +22,14 @@ class Me(Output):
     admin: bool
     can_write: bool
     kind: str
+    permissions: list[str]
 
     @classmethod
     def of(cls, p: Principal) -> "Me":
         return cls(
-            login=p.login, name=p.name, tenant=p.tenant_key, tenant_name=p.tenant_name, zone=p.zone, admin=p.is_admin,
-            can_write=p.can_write, kind=p.kind,
+            login=p.login, name=p.name, tenant=p.tenant_key, tenant_name=p.tenant_name, zone=p.zone,
+            admin=p.may(Permission.ACCOUNTS), can_write=bool(p.permissions - READING), kind=p.kind,
+            permissions=words(p.permissions).split(),
         )  # fmt: skip
 
 
@@ -46,6 +49,7 @@ class KeyOut(Output):
     prefix: str
     login: str
     can_write: bool
+    permissions: list[str]
     created_at: str
     expires_at: str | None
     used_at: str | None
@@ -54,7 +58,8 @@ class KeyOut(Output):
     @classmethod
     def of(cls, row: ApiKey, login: str) -> "KeyOut":
         return cls(
-            id=row.id, name=row.name, prefix=f"mg_{row.prefix}", login=login, can_write=row.can_write,
+            id=row.id, name=row.name, prefix=f"mg_{row.prefix}", login=login,
+            can_write=row.permissions != "read", permissions=row.permissions.split(),
             created_at=instant_text(row.created_at), expires_at=optional_text(row.expires_at),
             used_at=optional_text(row.used_at), revoked_at=optional_text(row.revoked_at),
         )  # fmt: skip

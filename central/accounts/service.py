@@ -12,6 +12,7 @@ from central.accounts import passwords
 from central.accounts.errors import AccountConflict, AccountError, LoginRefused, LoginThrottled, PasswordRefused
 from central.accounts.models import Tenant, User
 from central.accounts.principal import Principal
+from central.accounts.roles import grant, make_roles
 from central.accounts.sessions import NewSession, close_others, open_session
 from central.accounts.throttle import FREE_TRIES, FREE_TRIES_ADDRESS, Throttle, wait_after
 from central.store.engine import Database
@@ -105,9 +106,9 @@ async def set_language(db: AsyncSession, principal: Principal, language: str) ->
 
 
 async def create_user(
-    database: Database, tenant: TenantOf, login: str, name: str, password: str, *, is_admin: bool, now: int
+    database: Database, tenant: TenantOf, login: str, name: str, password: str, *, role: str, now: int
 ) -> User:
-    """Add a user, and its tenant when that is missing; raises :class:`AccountError`, :class:`PasswordRefused`."""
+    """Add a user with a role in the whole tenant, made when missing; raises :class:`AccountError`."""
     login = login.strip().casefold()
     if _LOGIN.fullmatch(login) is None:
         raise AccountError(f"Login name {login[:100]!r} is not usable: 2 to 100 characters without spaces.")
@@ -117,11 +118,12 @@ async def create_user(
         async with database.write() as db:
             owner = await ensure_tenant(db, tenant)
             user = User(
-                tenant_id=owner.id, login=login, name=name.strip()[:200] or login, is_admin=is_admin, created_at=now,
+                tenant_id=owner.id, login=login, name=name.strip()[:200] or login, created_at=now,
                 password_hash=stored, language="", disabled_at=None, failed_logins=0, locked_until=None,
             )  # fmt: skip
             db.add(user)
             await db.flush()
+            await grant(db, user, role)
             return user
     except IntegrityError as error:
         raise AccountConflict(f"Login name {login!r} is taken.") from error
@@ -134,6 +136,7 @@ async def ensure_tenant(db: AsyncSession, tenant: TenantOf) -> Tenant:
         found = Tenant(key=check_id(tenant.key, "tenant"), name=tenant.name or tenant.key, zone=tenant.zone)
         db.add(found)
         await db.flush()
+        await make_roles(db, found.id)
     return found
 
 

@@ -50,6 +50,6 @@ class Setup:
             if not hmac.compare_digest(self.code.encode(), code.strip().lower().encode()):
                 gate.addresses.failed(address, now)
                 raise SetupRefused("The setup code is wrong. It stands in the server's log of its last start.")
-            user = await create_user(database, tenant, login, name, password, is_admin=True, now=now)
+            user = await create_user(database, tenant, login, name, password, role="administrator", now=now)
             self.code = None
             return user

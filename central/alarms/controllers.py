@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from central.accounts.permissions import Permission, may
 from central.accounts.principal import Principal
 from central.alarms import service, subscriptions
 from central.alarms.schemas import AcknowledgeIn, AlarmOut, NewSubscriptionOut, SubscriptionIn, SubscriptionOut
@@ -66,7 +67,7 @@ class AlarmController(Controller):
         """Return one alarm."""
         return AlarmOut.of(await service.get_alarm(db, principal.tenant_id, alarm_id))
 
-    @post("/{alarm_id:int}/acknowledgement", status_code=200)
+    @post("/{alarm_id:int}/acknowledgement", opt=may(Permission.ALARMS), status_code=200)
     async def acknowledge_alarm(
         self, db: Db, principal: Who, alarm_id: FromPath[int], data: JSONBody[AcknowledgeIn]
     ) -> AlarmOut:
@@ -81,7 +82,7 @@ class AlarmController(Controller):
         """List who is told of alarms."""
         return Page([SubscriptionOut.of(row) for row in await subscriptions.subscriptions(db, principal.tenant_id)])
 
-    @post("/subscriptions", opt={"admin": True})
+    @post("/subscriptions", opt=may(Permission.SETTINGS))
     async def create_subscription(
         self, db: Db, principal: Who, data: JSONBody[SubscriptionIn]
     ) -> Response[NewSubscriptionOut]:
@@ -95,7 +96,7 @@ class AlarmController(Controller):
         )  # fmt: skip
         return Response(NewSubscriptionOut(SubscriptionOut.of(row), row.secret), status_code=201)
 
-    @delete("/subscriptions/{subscription_id:int}", opt={"admin": True})
+    @delete("/subscriptions/{subscription_id:int}", opt=may(Permission.SETTINGS))
     async def delete_subscription(self, db: Db, principal: Who, subscription_id: FromPath[int]) -> None:
         """Tell an address no more (administrators)."""
         await subscriptions.unsubscribe(db, principal.tenant_id, subscription_id)

@@ -11,6 +11,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Stream
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from central.accounts.permissions import Permission, may
 from central.accounts.principal import Principal
 from central.api.paging import DEFAULT_LIMIT, Cursor, Limit, about_cursor, answer, decode
 from central.api.query import open_span, parse_choice, parse_day, wanted
@@ -97,7 +98,7 @@ class CceeController(Controller):
         )  # fmt: skip
         after = decode(cursor)
         if wanted(request, TABLE_TYPES) == CSV:
-            stream = _connections_csv(request.app.state.database, principal.tenant_id, found)
+            stream = _connections_csv(request.app.state.database, principal, found)
             return _csv(stream, "ccee-connections.csv")
         try:
             rows = await service.connections(db, principal.tenant_id, found, after=after, limit=limit)
@@ -163,7 +164,7 @@ class CceeController(Controller):
         """Return whether the CCEE is expected at a meter, and when it was last read well."""
         return await _meter(db, await get_meter(db, principal.tenant_id, key))
 
-    @patch("/meters/{key:str}")
+    @patch("/meters/{key:str}", opt=may(Permission.CONTROL))
     async def patch_ccee_meter(self, db: Db, principal: Who, key: Key, data: JSONBody[ExpectedIn]) -> CceeMeterOut:
         """Say whether the CCEE is expected at a meter; null: where its gateway tells of a forward."""
         view = await get_meter(db, principal.tenant_id, key)
@@ -224,7 +225,7 @@ class CceeController(Controller):
         """List the week of a local day meter by meter; as ``text/csv`` all of them, streamed."""
         wanted_day = _day(day, principal.zone)
         if wanted(request, TABLE_TYPES) == CSV:
-            stream = _weeks_csv(request.app.state.database, principal.tenant_id, principal.zone, wanted_day)
+            stream = _weeks_csv(request.app.state.database, principal, wanted_day)
             return _csv(stream, f"ccee-week-{overview.monday(wanted_day)}.csv")
         rows = await overview.weeks_by_meter(
             db, principal.tenant_id, principal.zone, wanted_day, after=decode(cursor), limit=limit
@@ -268,25 +269,29 @@ async def _once(data: bytes) -> AsyncIterator[bytes]:
     yield data
 
 
-async def _connections_csv(database: Database, tenant_id: int, found: service.ConnectionFilter) -> AsyncIterator[bytes]:
+async def _connections_csv(
+    database: Database, principal: Principal, found: service.ConnectionFilter
+) -> AsyncIterator[bytes]:
     """One view of the database for the whole stream; a chunk of it in memory at a time."""
     yield export.lines([export.CONNECTION_HEAD])
-    async with database.read() as db:
+    async with database.read(reach=principal.reach(Permission.READ)) as db:
         after: str | None = None
         while True:
-            page = await service.connections(db, tenant_id, found, after=after, limit=_CHUNK)
+            page = await service.connections(db, principal.tenant_id, found, after=after, limit=_CHUNK)
             yield export.lines(export.connection_cells(ConnectionOut.of(each)) for each in page.items)
             db.expunge_all()
             if (after := page.next) is None:
                 return
 
 
-async def _weeks_csv(database: Database, tenant_id: int, zone: str, day: date) -> AsyncIterator[bytes]:
+async def _weeks_csv(database: Database, principal: Principal, day: date) -> AsyncIterator[bytes]:
     yield export.lines([export.week_head("meter", "meter_name")])
-    async with database.read() as db:
+    async with database.read(reach=principal.reach(Permission.READ)) as db:
         after: str | None = None
         while True:
-            page = await overview.weeks_by_meter(db, tenant_id, zone, day, after=after, limit=_CHUNK)
+            page = await overview.weeks_by_meter(
+                db, principal.tenant_id, principal.zone, day, after=after, limit=_CHUNK
+            )
             yield export.lines(
                 [each.meter, each.meter_name, *export.week_cells(WeekOut.of(each.week))] for each in page.items
             )

@@ -7,10 +7,11 @@ from typing import Annotated, Any, Final
 import msgspec
 from litestar import Controller, Request, Response, delete, get, patch, post, put
 from litestar.di import NamedDependency
-from litestar.exceptions import PermissionDeniedException
 from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from central.accounts.guards import narrow
+from central.accounts.permissions import Permission, may
 from central.accounts.principal import Principal
 from central.api.paging import DEFAULT_LIMIT, Cursor, Limit, answer, decode, own_path
 from central.api.problems import ApiError, invalid
@@ -19,7 +20,7 @@ from central.api.schemas import Page
 from central.errors import NotFound
 from central.fleet import service
 from central.fleet.schemas import (
-    ADMIN_ONLY,
+    CONTROLLING,
     CommandIn,
     CommandOut,
     ConfigurationOut,
@@ -80,7 +81,7 @@ class GatewayController(Controller):
         """Return the configuration in force, secrets masked: what ``apply_config`` starts from."""
         return ConfigurationOut.of(await get_gateway(db, principal.tenant_id, key))
 
-    @put("/{key:str}")
+    @put("/{key:str}", opt=may(Permission.REGISTRY))
     async def put_gateway(
         self, request: Asked, db: Db, principal: Who, key: FromPath[str], data: JSONBody[GatewayIn]
     ) -> Response[GatewayOut]:
@@ -89,7 +90,7 @@ class GatewayController(Controller):
         body = GatewayOut.of(await get_gateway(db, principal.tenant_id, key))
         return Response(body, status_code=201 if new else 200, headers={"Location": own_path(request)} if new else None)
 
-    @patch("/{key:str}")
+    @patch("/{key:str}", opt=may(Permission.REGISTRY))
     async def patch_gateway(self, db: Db, principal: Who, key: FromPath[str], data: JSONBody[GatewayIn]) -> GatewayOut:
         """Change the given fields of a gateway."""
         await entry.patch(db, principal.tenant_id, Gateway, key, data)
@@ -135,7 +136,7 @@ class GatewayController(Controller):
             start=instant_text(first), end=instant_text(last), items=[ModuleHealthOut.of(one) for one in rows]
         )
 
-    @post("/{key:str}/commands")
+    @post("/{key:str}/commands", opt=may(Permission.COMMAND))
     async def create_command(
         self,
         db: Db,
@@ -145,8 +146,8 @@ class GatewayController(Controller):
         repeat: Repeat = None,
     ) -> Response[CommandOut]:
         """Queue a command (201). With ``Idempotency-Key``, asking again returns the first one (200)."""
-        if isinstance(data, ADMIN_ONLY) and not principal.is_admin:
-            raise PermissionDeniedException("Only an administrator may send this command.")
+        if isinstance(data, CONTROLLING):
+            narrow(db, principal, Permission.CONTROL)
         gateway = await entry.get(db, principal.tenant_id, Gateway, key)
         command_id = _command_id(principal, gateway, repeat)
         if command_id is not None and (found := await _repeated(db, principal, command_id, data)) is not None:
@@ -197,7 +198,7 @@ class CommandController(Controller):
         """Return one command and its result."""
         return CommandOut.of(await service.get_command(db, principal.tenant_id, command_id))
 
-    @delete("/{command_id:str}", status_code=200)
+    @delete("/{command_id:str}", opt=may(Permission.COMMAND), status_code=200)
     async def cancel_command(self, db: Db, principal: Who, command_id: FromPath[str]) -> CommandOut:
         """Take back a command that was not sent yet."""
         return CommandOut.of(await service.cancel(db, principal.tenant_id, command_id, principal.author))

@@ -263,7 +263,7 @@ class TestForwardIn(Input, tag="test_forward", tag_field="kind"):
 
 
 CommandIn = ReadNowIn | ReadRangeIn | SetClockIn | ApplyConfigIn | CloseBillIn | SetForwardIn | TestForwardIn
-ADMIN_ONLY = (ApplyConfigIn, CloseBillIn, SetForwardIn)
+CONTROLLING = (ApplyConfigIn, CloseBillIn, SetForwardIn)
 
 
 class CommandOut(Output):

@@ -8,6 +8,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from central.accounts.permissions import Permission, may
 from central.accounts.principal import Principal
 from central.api.paging import DEFAULT_LIMIT, Cursor, Limit, answer, decode, decode_number, own_path
 from central.api.problems import invalid
@@ -94,7 +95,7 @@ class MeterController(Controller):
         """Return one meter."""
         return MeterOut.of(await get_meter(db, principal.tenant_id, key))
 
-    @put("/{key:str}")
+    @put("/{key:str}", opt=may(Permission.REGISTRY))
     async def put_meter(
         self, request: Asked, db: Db, principal: Who, key: FromPath[str], data: JSONBody[MeterIn]
     ) -> Response[MeterOut]:
@@ -102,7 +103,7 @@ class MeterController(Controller):
         _, new = await entry.put(db, principal.tenant_id, Meter, key, data)
         return _put(request, MeterOut.of(await get_meter(db, principal.tenant_id, key)), new)
 
-    @patch("/{key:str}")
+    @patch("/{key:str}", opt=may(Permission.REGISTRY))
     async def patch_meter(self, db: Db, principal: Who, key: FromPath[str], data: JSONBody[MeterIn]) -> MeterOut:
         """Change the given fields of a meter."""
         await entry.patch(db, principal.tenant_id, Meter, key, data)
@@ -129,7 +130,7 @@ class ModelController(Controller):
         """Return one meter model."""
         return ModelOut.of(await entry.get(db, principal.tenant_id, MeterModel, key))
 
-    @put("/{key:str}")
+    @put("/{key:str}", opt=may(Permission.REGISTRY))
     async def put_model(
         self, request: Asked, db: Db, principal: Who, key: FromPath[str], data: JSONBody[ModelIn]
     ) -> Response[ModelOut]:
@@ -158,7 +159,7 @@ class LotController(Controller):
         """Return one lot."""
         return LotOut.of(await entry.get(db, principal.tenant_id, Lot, key))
 
-    @put("/{key:str}")
+    @put("/{key:str}", opt=may(Permission.BILLING))
     async def put_lot(
         self, request: Asked, db: Db, principal: Who, key: FromPath[str], data: JSONBody[LotIn]
     ) -> Response[LotOut]:
@@ -189,7 +190,7 @@ class CustomerController(Controller):
         """Return one customer."""
         return await _customer(db, principal, await entry.get(db, principal.tenant_id, Customer, key))
 
-    @put("/{key:str}")
+    @put("/{key:str}", opt=may(Permission.REGISTRY))
     async def put_customer(
         self, request: Asked, db: Db, principal: Who, key: FromPath[str], data: JSONBody[CustomerIn]
     ) -> Response[CustomerOut]:
@@ -220,7 +221,7 @@ class PointController(Controller):
         """Return one metering point."""
         return await _point(db, principal, await entry.get(db, principal.tenant_id, MeteringPoint, key))
 
-    @put("/{key:str}")
+    @put("/{key:str}", opt=may(Permission.REGISTRY))
     async def put_point(
         self, request: Asked, db: Db, principal: Who, key: FromPath[str], data: JSONBody[PointIn]
     ) -> Response[PointOut]:
@@ -251,7 +252,7 @@ class ModuleController(Controller):
         """Return one communication module."""
         return await _module(db, principal, await entry.get(db, principal.tenant_id, CommunicationModule, key))
 
-    @put("/{key:str}")
+    @put("/{key:str}", opt=may(Permission.REGISTRY))
     async def put_module(
         self, request: Asked, db: Db, principal: Who, key: FromPath[str], data: JSONBody[ModuleIn]
     ) -> Response[ModuleOut]:
@@ -284,7 +285,7 @@ class GroupController(Controller):
         """Return one group."""
         return GroupOut.of(await changes.get(db, principal.tenant_id, CustomerGroup, _row_id(group_id)))
 
-    @post()
+    @post(opt=may(Permission.REGISTRY))
     async def create_group(self, db: Db, principal: Who, data: JSONBody[GroupIn]) -> Response[GroupOut]:
         """Enter a group (201), or return the one with this name under this parent (200)."""
         values = entry.group_values(data)
@@ -298,7 +299,7 @@ class GroupController(Controller):
         row = await changes.create(db, principal.tenant_id, CustomerGroup, **values)
         return Response(GroupOut.of(row), status_code=201, headers={"Location": f"/api/v1/groups/{row.id}"})
 
-    @patch("/{group_id:int}")
+    @patch("/{group_id:int}", opt=may(Permission.REGISTRY))
     async def patch_group(self, db: Db, principal: Who, group_id: FromPath[int], data: JSONBody[GroupIn]) -> GroupOut:
         """Rename or move a group."""
         values = entry.group_values(data)
@@ -338,7 +339,7 @@ class InstallationController(Controller):
         row = await entry.installation(db, principal.tenant_id, _row_id(installation_id))
         return await _installation(db, principal, row)
 
-    @post()
+    @post(opt=may(Permission.REGISTRY))
     async def create_installation(
         self, db: Db, principal: Who, data: JSONBody[InstallationIn]
     ) -> Response[InstallationOut]:

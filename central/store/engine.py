@@ -31,15 +31,15 @@ class Database:
         self._write = async_sessionmaker(writing, expire_on_commit=False)
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncSession]:
+    async def read(self, **info: Any) -> AsyncIterator[AsyncSession]:
         """Session for queries: one consistent view from its first query on, rolled back at the end."""
-        async with self._read() as session:
+        async with self._read(info=info) as session:
             yield session
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncSession]:
+    async def write(self, **info: Any) -> AsyncIterator[AsyncSession]:
         """Session that writes: committed when the block ends well, rolled back when it raises."""
-        async with self._write() as session:
+        async with self._write(info=info) as session:
             yield session
             await session.commit()
 

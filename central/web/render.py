@@ -5,6 +5,7 @@ import time
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -24,14 +25,21 @@ HTML: Final = "text/html; charset=utf-8"
 
 #: Pages load from here and nowhere else. Styles may be inline: chart tooltips and grids set them.
 HEADERS: Final = {
-    "Content-Security-Policy": (
-        "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-        "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
-    ),
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+
+
+@cache
+def security_policy(tiles_url: str) -> str:
+    """The Content-Security-Policy; ``tiles_url`` is where map tiles come from, if from anywhere."""
+    parts = urlsplit(tiles_url.replace("{s}", "*"))
+    images = f" {parts.scheme}://{parts.netloc}" if parts.netloc else ""
+    return (
+        "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+        f"img-src 'self' data:{images}; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    )
 
 
 @cache
@@ -119,8 +127,11 @@ def page(request: Request[Any, Any, Any], template: str, status: int = 200, /, *
     context.setdefault("zone", ZoneInfo(principal.zone if principal else "UTC"))
     context.update(me=principal, path=request.url.path, now=int(time.time()))
     context["units"] = i18n.UNITS.get(i18n.current().code, {})
+    web = request.app.state.settings.web
+    context["tiles"] = {"url": web.tiles_url, "credit": web.tiles_credit}
     body = environment().get_template(template).render(**context)
-    return Response(body, status_code=status, media_type=HTML, headers=HEADERS)
+    headers = HEADERS | {"Content-Security-Policy": security_policy(web.tiles_url)}
+    return Response(body, status_code=status, media_type=HTML, headers=headers)
 
 
 def viewer(request: Request[Any, Any, Any]) -> Principal | None:

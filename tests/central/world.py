@@ -16,6 +16,7 @@ from sqlalchemy import select
 from central.accounts import keys
 from central.accounts.models import Tenant, User
 from central.accounts.principal import Principal
+from central.accounts.roles import grant, make_roles
 from central.accounts.sessions import NewSession, open_session
 from central.alarms.models import Alarm, AlarmSubscription
 from central.app import create_app
@@ -101,19 +102,20 @@ async def make_side(database: Database, name: str, *, filled: bool = True) -> Si
                 login=f"{role}@{name}",
                 name=role,
                 password_hash="",
-                is_admin=role == "admin",
                 created_at=now,
             )
             db.add(user)
             users.append(user)
-        await db.flush()
-        for user in users:
+        await make_roles(db, tenant.id)
+        for user, role in zip(users, ("administrator", "operator"), strict=True):
+            await db.flush()
+            await grant(db, user, role)
             await db.refresh(user)
         admin, viewer = users
         side = Side(tenant, admin, viewer)
         who = Principal.of_session(side.admin, "", b"")
-        _, side.write_key = await keys.create_key(db, who, "writes", can_write=True, expires_at=None, now=now)
-        _, side.read_key = await keys.create_key(db, who, "reads", can_write=False, expires_at=None, now=now)
+        _, side.write_key = await keys.create_key(db, who, "writes", permissions="", expires_at=None, now=now)
+        _, side.read_key = await keys.create_key(db, who, "reads", permissions="read", expires_at=None, now=now)
         side.session = await open_session(db, side.admin, "127.0.0.1", "test", now)
         side.viewer_session = await open_session(db, side.viewer, "127.0.0.1", "test", now)
         if filled:
@@ -148,7 +150,7 @@ async def _fill(db: Any, side: Side, now: int) -> None:
     db.add(installation)
     await _readings(db, tenant, gateway, module, meter, now)
     key = await keys.create_key(
-        db, Principal.of_session(side.admin, "", b""), "spare", can_write=False, expires_at=None, now=now
+        db, Principal.of_session(side.admin, "", b""), "spare", permissions="read", expires_at=None, now=now
     )
     command = await enqueue(db, tenant, gateway, ReadNow(meter.key, ["registers"]), by="test", now=now)
     await db.flush()

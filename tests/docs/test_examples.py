@@ -37,7 +37,7 @@ async def prepared(url: str) -> str:
     async with database.write() as db:
         user = (await db.scalars(select(User).where(User.login == LOGIN))).one()
         who = Principal.of_session(user, "", b"")
-        _, key = await keys.create_key(db, who, "reports", can_write=False, expires_at=None, now=now)
+        _, key = await keys.create_key(db, who, "reports", permissions="read", expires_at=None, now=now)
     await database.close()
     return key
 

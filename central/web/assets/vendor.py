@@ -24,6 +24,12 @@ FILES: Final = {
     "echarts/dist/echarts.common.min.js": "echarts.js",
     "tabulator-tables/dist/js/tabulator.min.js": "tabulator.js",
     "tabulator-tables/dist/css/tabulator_bootstrap5.min.css": "tabulator.css",
+    "gridstack/dist/gridstack-all.js": "gridstack.js",
+    "gridstack/dist/gridstack.min.css": "gridstack.css",
+    "leaflet/dist/leaflet.js": "leaflet.js",
+    "leaflet/dist/leaflet.css": "leaflet.css",
+    "leaflet.markercluster/dist/leaflet.markercluster.js": "markercluster.js",
+    "leaflet.markercluster/dist/MarkerCluster.css": "markercluster.css",
     "@fontsource-variable/inter/files/inter-latin-wght-normal.woff2": "inter-latin.woff2",
     "@fontsource-variable/inter/files/inter-latin-ext-wght-normal.woff2": "inter-latin-ext.woff2",
     "@fontsource-variable/inter/files/inter-cyrillic-wght-normal.woff2": "inter-cyrillic.woff2",
@@ -32,18 +38,28 @@ FILES: Final = {
     "echarts/LICENSE": "LICENSE.echarts",
     "echarts/NOTICE": "NOTICE.echarts",
     "tabulator-tables/LICENSE": "LICENSE.tabulator",
+    "gridstack/LICENSE": "LICENSE.gridstack",
+    "leaflet/LICENSE": "LICENSE.leaflet",
+    "leaflet.markercluster/MIT-LICENCE.txt": "LICENSE.markercluster",
     "@fontsource-variable/inter/LICENSE": "LICENSE.inter",
 }
 
 #: Outline icons of the sprite; templates name them through ``icon()``.
 ICONS: Final = (
-    "activity", "alert-circle", "alert-triangle", "antenna", "arrow-right", "arrows-exchange", "ban", "bell", "bolt",
-    "building", "calendar", "chart-area-line", "chart-bar", "check", "chevron-left", "chevron-right", "circle-check",
-    "clock", "clock-play", "copy", "cpu", "database", "device-floppy", "download", "eye", "file-code", "gauge",
-    "history", "home", "hourglass", "info-circle", "key", "language", "list-check", "login", "logout", "mail",
-    "map-pin", "maximize", "moon", "player-play", "plug-connected", "plug-connected-x", "plus", "refresh", "router",
-    "search", "send", "server-2", "shield-lock", "sun", "tag", "temperature", "terminal-2", "trash", "user",
-    "wave-sine", "wifi", "x", "zoom-reset",
+    "activity", "adjustments", "alert-circle", "alert-triangle", "antenna", "antenna-bars-5", "arrow-back-up",
+    "arrow-down", "arrow-left", "arrow-right", "arrow-up", "arrows-exchange", "ban", "bell", "bolt", "building",
+    "calendar", "calendar-event", "calendar-month", "calendar-stats", "chart-area-line", "chart-bar", "chart-line",
+    "check", "chevron-down", "chevron-left", "chevron-right", "chevron-up", "circle-check", "clipboard-list",
+    "clock", "clock-play", "columns", "copy", "cpu", "database", "device-floppy", "device-mobile", "dots-vertical",
+    "download", "edit", "external-link", "eye", "file-code", "file-export", "file-import", "file-spreadsheet",
+    "file-text", "file-type-pdf", "filter", "folder", "folder-open", "gauge", "grid-dots", "grip-vertical", "hash",
+    "history", "home", "home-bolt", "hourglass", "info-circle", "key", "language", "layout-dashboard", "link",
+    "list", "list-check", "lock", "lock-open", "login", "logout", "mail", "map", "map-2", "map-pin", "maximize",
+    "minus", "moon", "pencil", "percentage", "pin", "player-play", "player-stop", "plug-connected",
+    "plug-connected-x", "plus", "qrcode", "refresh", "report-analytics", "router", "search", "send", "server-2",
+    "settings", "shield", "shield-check", "shield-lock", "sitemap", "sort-ascending", "sort-descending", "star",
+    "sun", "table", "tag", "target", "temperature", "terminal-2", "trash", "upload", "user", "user-circle",
+    "user-plus", "users", "wave-sine", "webhook", "wifi", "world", "x", "zoom-reset",
 )  # fmt: skip
 
 

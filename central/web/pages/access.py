@@ -11,6 +11,7 @@ from litestar.response import Redirect, Response
 from central.accounts.cookies import clear_session, is_https, set_session
 from central.accounts.errors import AccountError
 from central.accounts.passwords import MIN_LENGTH
+from central.accounts.permissions import OWN
 from central.accounts.service import TenantOf
 from central.accounts.service import login as open_login
 from central.accounts.sessions import close_session
@@ -99,7 +100,7 @@ async def setup(request: Web) -> Response[Any]:
     return answer
 
 
-@post("/logout", status_code=303)
+@post("/logout", opt=OWN, status_code=303)
 async def logout(request: Web, db: Db, principal: Who) -> Response[Any]:
     """End the session."""
     await close_session(db, principal)

@@ -9,6 +9,7 @@ from litestar.response import Redirect, Response
 
 from central.accounts import keys
 from central.accounts.errors import AccountError
+from central.accounts.permissions import PERSON, Permission, words
 from central.accounts.service import change_password, set_language
 from central.errors import NotFound
 from central.web import i18n
@@ -17,8 +18,6 @@ from central.web.i18n import gettext
 from central.web.messages import account_problem
 from central.web.pages.access import remember_language
 from central.web.render import page
-
-PERSON = {"person": True}
 
 
 @get("/profile", opt=PERSON)
@@ -64,7 +63,7 @@ async def make_key(request: Web, db: Db, principal: Who) -> Response[str]:
     if not name or days not in ("0", "30", "90", "365"):
         return await _keys_page(request, db, principal, status=422, problem=gettext("A key needs a name."))
     _, secret = await keys.create_key(
-        db, principal, name, can_write=field(form, "can_write") == "1", now=now,
+        db, principal, name, permissions="" if field(form, "can_write") == "1" else words([Permission.READ]), now=now,
         expires_at=now + int(days) * 86400 if days != "0" else None,
     )  # fmt: skip
     return await _keys_page(request, db, principal, secret=secret)

@@ -7,6 +7,7 @@ from litestar import get, post
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Redirect, Response
 
+from central.accounts.permissions import Permission, may
 from central.alarms import service, subscriptions
 from central.alarms.severity import Severity
 from central.errors import CentralError, Conflict, Refused
@@ -15,7 +16,7 @@ from central.web.i18n import gettext
 from central.web.render import page
 from central.web.views.alarms import line
 
-ADMIN: Final = {"admin": True}
+NEEDS: Final = may(Permission.SETTINGS)
 _MOST: Final = 1000
 _ROWS: Final = 50
 State = Annotated[str, QueryParameter(name="state", max_length=16)]
@@ -29,7 +30,7 @@ async def alarms(
     return await _page(request, db, principal, "closed" if which == "closed" else "active", after)
 
 
-@post("/alarms/{alarm_id:int}/acknowledge", status_code=200)
+@post("/alarms/{alarm_id:int}/acknowledge", opt=may(Permission.ALARMS), status_code=200)
 async def acknowledge(request: Web, db: Db, principal: Who, alarm_id: FromPath[int]) -> Response[Any]:
     """Somebody takes care of it."""
     note = field(await fields(request), "note", 2000)
@@ -51,13 +52,13 @@ async def alarms_count(request: Web, db: Db, principal: Who) -> Response[str]:
     return page(request, "alarms/count.html", count=len(found), worst=worst)
 
 
-@get("/alarms/subscriptions", opt=ADMIN)
+@get("/alarms/subscriptions", opt=NEEDS)
 async def alarm_subscriptions(request: Web, db: Db, principal: Who) -> Response[str]:
     """Who is told."""
     return await _subscriptions(request, db, principal)
 
 
-@post("/alarms/subscriptions", opt=ADMIN, status_code=200)
+@post("/alarms/subscriptions", opt=NEEDS, status_code=200)
 async def subscribe(request: Web, db: Db, principal: Who) -> Response[Any]:
     """Tell somebody from now on; the secret of a program is shown with it."""
     form = await fields(request)
@@ -78,7 +79,7 @@ async def subscribe(request: Web, db: Db, principal: Who) -> Response[Any]:
     return await _subscriptions(request, db, principal, secret=row.secret)
 
 
-@post("/alarms/subscriptions/{number:int}/remove", opt=ADMIN, status_code=303)
+@post("/alarms/subscriptions/{number:int}/remove", opt=NEEDS, status_code=303)
 async def unsubscribe(db: Db, principal: Who, number: FromPath[int]) -> Redirect:
     """Tell them no more."""
     await subscriptions.unsubscribe(db, principal.tenant_id, number)

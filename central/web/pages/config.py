@@ -11,6 +11,7 @@ from litestar import get, post
 from litestar.params import FromPath, QueryParameter
 from litestar.response import Redirect, Response
 
+from central.accounts.permissions import Permission, may
 from central.errors import CentralError, NotFound
 from central.fleet import service as fleet
 from central.fleet.service import CommandView
@@ -23,7 +24,7 @@ from central.web.render import page
 from central.web.views.outcome import Problem, outcome
 from shared.wire import ApplyConfig
 
-ADMIN: Final = {"admin": True}
+NEEDS: Final = may(Permission.CONTROL)
 #: What ``ApplyConfig`` carries at most.
 _LONGEST: Final = 200_000
 #: What a request carries at most; a text is never cut short.
@@ -39,7 +40,7 @@ class DiffLine:
     text: str
 
 
-@get("/gateways/{key:str}/config", opt=ADMIN)
+@get("/gateways/{key:str}/config", opt=NEEDS)
 async def edit(
     request: Web, db: Db, principal: Who, key: Key, again: Annotated[str, QueryParameter(max_length=64)] = ""
 ) -> Response[str]:
@@ -53,7 +54,7 @@ async def edit(
     return _editor(request, view, text, problems=problems)
 
 
-@post("/gateways/{key:str}/config/check", opt=ADMIN, status_code=200)
+@post("/gateways/{key:str}/config/check", opt=NEEDS, status_code=200)
 async def check(request: Web, db: Db, principal: Who, key: Key) -> Response[str]:
     """The difference to what is in force, to be confirmed; the editor again when there is nothing to send."""
     view = await registry.get_gateway(db, principal.tenant_id, key)
@@ -68,7 +69,7 @@ async def check(request: Web, db: Db, principal: Who, key: Key) -> Response[str]
     )  # fmt: skip
 
 
-@post("/gateways/{key:str}/config", opt=ADMIN, status_code=200)
+@post("/gateways/{key:str}/config", opt=NEEDS, status_code=200)
 async def apply(request: Web, db: Db, principal: Who, key: Key) -> Response[Any]:
     """Send it, once however often the button is pressed; then on to what becomes of it. ``back`` is the editor."""
     view = await registry.get_gateway(db, principal.tenant_id, key)

@@ -7,6 +7,7 @@ from typing import Any, Final
 from litestar import get, post
 from litestar.response import Redirect, Response
 
+from central.accounts.permissions import Permission, may
 from central.ccee.forwards import forwards as told_forwards
 from central.errors import CentralError
 from central.fleet import service as fleet
@@ -22,7 +23,7 @@ from central.web.views import forwards as drawn
 from central.web.views.commands import listing
 from shared.wire import SetForward, TestForward
 
-ADMIN: Final = {"admin": True}
+NEEDS: Final = may(Permission.CONTROL)
 _MOST: Final = 1000
 #: Commands looked at for those of forwards, and how many of these are shown.
 _COMMANDS, _SHOWN = 200, 8
@@ -47,7 +48,7 @@ async def forwards_commands(request: Web, db: Db, principal: Who) -> Response[st
     return page(request, "parts/commands_answer.html", **await _commands(request, db, principal))
 
 
-@get("/ccee/forwards/open", opt=ADMIN)
+@get("/ccee/forwards/open", opt=NEEDS)
 async def open_forward(request: Web, db: Db, principal: Who, meter: Search = "") -> Response[str]:
     """The form of a new one; ``meter`` is chosen beforehand."""
     return page(
@@ -56,7 +57,7 @@ async def open_forward(request: Web, db: Db, principal: Who, meter: Search = "")
     )  # fmt: skip
 
 
-@post("/ccee/forwards/open", opt=ADMIN, status_code=200)
+@post("/ccee/forwards/open", opt=NEEDS, status_code=200)
 async def save_new(request: Web, db: Db, principal: Who) -> Response[Any]:
     """Send a new one."""
     form = await fields(request)
@@ -74,7 +75,7 @@ async def save_new(request: Web, db: Db, principal: Who) -> Response[Any]:
     )  # fmt: skip
 
 
-@get("/ccee/forwards/{key:str}/change", opt=ADMIN)
+@get("/ccee/forwards/{key:str}/change", opt=NEEDS)
 async def change(request: Web, db: Db, principal: Who, key: Key) -> Response[str]:
     """The form over what is in force."""
     view = await registry.get_meter(db, principal.tenant_id, key)
@@ -85,7 +86,7 @@ async def change(request: Web, db: Db, principal: Who, key: Key) -> Response[str
     )  # fmt: skip
 
 
-@post("/ccee/forwards/{key:str}/change", opt=ADMIN, status_code=200)
+@post("/ccee/forwards/{key:str}/change", opt=NEEDS, status_code=200)
 async def save(request: Web, db: Db, principal: Who, key: Key) -> Response[Any]:
     """Send the change."""
     view = await registry.get_meter(db, principal.tenant_id, key)
@@ -101,7 +102,7 @@ async def save(request: Web, db: Db, principal: Who, key: Key) -> Response[Any]:
     )  # fmt: skip
 
 
-@post("/ccee/forwards/{key:str}/close", opt=ADMIN, status_code=303)
+@post("/ccee/forwards/{key:str}/close", opt=NEEDS, status_code=303)
 async def close(db: Db, principal: Who, key: Key) -> Redirect:
     """Send that it be closed."""
     view = await registry.get_meter(db, principal.tenant_id, key)
@@ -111,7 +112,7 @@ async def close(db: Db, principal: Who, key: Key) -> Redirect:
     return Redirect("/ccee/forwards", status_code=303)
 
 
-@post("/ccee/forwards/{key:str}/test", status_code=200)
+@post("/ccee/forwards/{key:str}/test", opt=may(Permission.COMMAND), status_code=200)
 async def test_forward(request: Web, db: Db, principal: Who, key: Key) -> Response[Any]:
     """Try it now; pages that list the meter's commands get them, others go to the plan."""
     answer = await order(request, db, principal, key, TestForward(key))

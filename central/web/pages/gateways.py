@@ -37,7 +37,7 @@ async def gateway(request: Web, db: Db, principal: Who, key: Key) -> Response[st
     view = await registry.get_gateway(db, principal.tenant_id, key)
     return page(
         request, "gateway.html",
-        editable=editable(view) and principal.is_admin,
+        editable=editable(view) and principal.may("control"),
         config=view.live.config if view.live else "", config_hash=view.live.config_hash if view.live else "",
         **await _live(request, db, principal, view), **await _commands(request, db, principal, view),
     )  # fmt: skip

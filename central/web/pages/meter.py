@@ -11,6 +11,7 @@ from litestar.params import QueryParameter
 from litestar.response import Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from central.accounts.permissions import Permission, may
 from central.errors import CentralError
 from central.fleet import service as fleet
 from central.metering import service as metering
@@ -69,7 +70,7 @@ async def meter(
         yesterday=(today - timedelta(days=1)).isoformat(),
         serial_pattern=_SYNTAX.sub(r"\\\g<0>", view.meter.serial),
         events=event_groups(event_lines(found.items, tz)),
-        can_close_bill=principal.is_admin and view.gateway is not None and resets is not None,
+        can_close_bill=principal.may("control") and view.gateway is not None and resets is not None,
         ccee_card=await meter_card(request, db, view, now),
         **_status(view), **await _now(db, view), **values,
         **await commands_of(request, db, principal, view),
@@ -109,19 +110,19 @@ async def meter_commands(request: Web, db: Db, principal: Who, key: Key) -> Resp
     )
 
 
-@post("/meters/{key:str}/read", status_code=200)
+@post("/meters/{key:str}/read", opt=may(Permission.COMMAND), status_code=200)
 async def read_now(request: Web, db: Db, principal: Who, key: Key) -> Response[str]:
     """Ask for everything the meter has now."""
     return await order(request, db, principal, key, ReadNow(key, list(fleet.READ_KINDS)))
 
 
-@post("/meters/{key:str}/clock", status_code=200)
+@post("/meters/{key:str}/clock", opt=may(Permission.COMMAND), status_code=200)
 async def set_clock(request: Web, db: Db, principal: Who, key: Key) -> Response[str]:
     """Set the meter's clock, within the gateway's limit."""
     return await order(request, db, principal, key, SetClock(key))
 
 
-@post("/meters/{key:str}/reread", status_code=200)
+@post("/meters/{key:str}/reread", opt=may(Permission.COMMAND), status_code=200)
 async def reread(request: Web, db: Db, principal: Who, key: Key) -> Response[str]:
     """Ask again for the profile of whole local days."""
     view = await registry.get_meter(db, principal.tenant_id, key)
@@ -141,7 +142,7 @@ async def reread(request: Web, db: Db, principal: Who, key: Key) -> Response[str
     return await order(request, db, principal, key, action)
 
 
-@post("/meters/{key:str}/close-bill", opt={"admin": True}, status_code=200)
+@post("/meters/{key:str}/close-bill", opt=may(Permission.CONTROL), status_code=200)
 async def close_bill(request: Web, db: Db, principal: Who, key: Key) -> Response[str]:
     """Order a demand reset; the serial has to be typed again."""
     serial = field(await fields(request), "serial", 64)

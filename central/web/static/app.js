@@ -1,6 +1,7 @@
 // What every page does: confirmations, copying, notices of failed requests, live pieces, charts, grids.
 import { mountCharts } from "./charts/mount.js";
 import { mountGrids } from "./grids.js";
+import { mountMaps } from "./map.js";
 
 document.addEventListener("submit", (event) => {
   const question = event.target.dataset?.confirm;
@@ -35,4 +36,5 @@ document.body.addEventListener("htmx:beforeRequest", (event) => {
 
 mountCharts(document);
 mountGrids(document);
-document.body.addEventListener("htmx:afterSwap", (event) => mountCharts(event.detail.target));
+mountMaps(document);
+document.body.addEventListener("htmx:afterSwap", (event) => { mountCharts(event.detail.target); mountMaps(event.detail.target); });

@@ -29,7 +29,7 @@ NOW = int(time.time())
 
 
 async def make(database: Database, name: str = "Ana") -> User:
-    return await create_user(database, TENANT, name, name, WORD, is_admin=True, now=NOW)
+    return await create_user(database, TENANT, name, name, WORD, role="administrator", now=NOW)
 
 
 async def come_in(database: Database, gate: LoginGate, name: str, word: str, now: int = NOW) -> str:
@@ -42,7 +42,7 @@ async def test_login_session_logout(database: Database) -> None:
     token = await come_in(database, gate, " ANA ", WORD)
     principal = await find_session(database, token, NOW)
     assert principal is not None
-    assert (principal.login, principal.tenant_key, principal.is_admin, principal.kind) == (
+    assert (principal.login, principal.tenant_key, principal.may("accounts"), principal.kind) == (
         "ana",
         "ours",
         True,

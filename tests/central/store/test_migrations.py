@@ -6,15 +6,20 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Boolean, Column, Connection, Float, Integer, LargeBinary, MetaData, event, text
+from sqlalchemy import Boolean, Column, Connection, Float, Integer, LargeBinary, MetaData, event, select, text
 
+from central.accounts.models import ApiKey, User
+from central.metering.models import MeterMonth
+from central.registry.models import SearchWord, Supply
 from central.store.engine import Database, open_url
 from central.store.migrate import SchemaError, SchemaState, head, migrate, require_current, state
 from central.store.tables import metadata
+from shared.wire import RegisterValue
 
 
 async def test_migrated_schema_is_the_models(empty_database: Database) -> None:
@@ -127,6 +132,13 @@ async def test_upgrade_loses_nothing(empty_database: Database, revision: str) ->
         after["profile_day"] = await connection.run_sync(_days)
     for day in before["profile_day"]:
         del day["count"], day["changed_at"]
+    admins = [user.pop("is_admin") for user in before["user_account"]]
+    writers = [key.pop("can_write") for key in before["api_key"]]
+    async with empty_database.read() as session:
+        users = (await session.scalars(select(User).order_by(User.id))).all()
+        assert [user.grants[0].role.key for user in users] == ["administrator" if yes else "operator" for yes in admins]
+        kept = (await session.scalars(select(ApiKey.permissions).order_by(ApiKey.id))).all()
+        assert list(kept) == ["" if yes else "read" for yes in writers]
     for name, rows in before.items():
         for old, new in zip(rows, after[name], strict=True):
             assert {column: new[column] for column in old} == old, name
@@ -182,3 +194,43 @@ async def test_failed_migration_leaves_nothing(empty_database: Database, monkeyp
     monkeypatch.undo()
     assert await state(empty_database) is SchemaState.EMPTY
     assert (await migrate(empty_database))[0] is None
+
+
+async def test_what_follows_from_rows_of_before(empty_database: Database) -> None:
+    """Histories, figures of months and words to search by are made for what was there under schema 0003."""
+    await migrate(empty_database, "0003")
+    noon = 1_772_550_000  # 2026-03-03 12:00 in Sao Paulo
+    values = [RegisterValue("1.8.0", 1500, 1, 1000), RegisterValue("1.8.1", 7, 1, 1000)]
+    later = [RegisterValue("1.8.0", 2750, 1, 1000)]
+    async with empty_database.engine.begin() as connection:
+        for table, row in (
+            ("tenant", {"id": 1, "key": "t", "name": "T", "zone": "America/Sao_Paulo"}),
+            ("customer", {"id": 5, "external_key": "UC-77", "name": "José Ñandú"}),
+            ("metering_point", {"id": 6, "key": "p", "name": "P", "customer_id": 5, "address": ""}),
+            ("meter", {"id": 7, "key": "m", "serial": "123", "name": "", "zone": "", "multiplier_num": 1,
+                       "multiplier_den": 1, "monitored": True, "calendar": "", "registered": True}),
+            ("installation", {"id": 8, "meter_id": 7, "point_id": 6, "starts_at": 44, "reason": ""}),
+        ):  # fmt: skip
+            if table != "tenant":
+                row["tenant_id"] = 1
+            if table not in ("tenant", "installation"):
+                row["created_at"] = 9
+            names, places = ", ".join(row), ", ".join(f":{name}" for name in row)
+            await connection.execute(text(f"INSERT INTO {table} ({names}) VALUES ({places})"), row)
+        insert = text(
+            "INSERT INTO register_set (tenant_id, meter_id, at, read_at, period, digest, data) "
+            "VALUES (1, 7, :at, :at, 0, :at, :data)"
+        )
+        for at, registers in ((noon, values), (noon + 2 * 86400, later), (noon + 3 * 86400, [values[1]])):
+            await connection.execute(insert, {"at": at, "data": msgspec.msgpack.encode(registers)})
+    await migrate(empty_database)
+    async with empty_database.read() as session:
+        supply = (await session.scalars(select(Supply))).one()
+        assert (supply.point_id, supply.customer_id, supply.starts_at, supply.ends_at) == (6, 5, 44, None)
+        month = (await session.scalars(select(MeterMonth))).one()
+        assert (month.tenant_id, month.meter_id, month.month, month.days) == (1, 7, 2026 * 12 + 2, 0b110100)
+        assert (month.first_at, month.first_total, month.last_at, month.last_total, month.read_at) == (
+            noon, 1_500_000, noon + 2 * 86400, 2_750_000, noon + 3 * 86400,
+        )  # fmt: skip
+        words = set(await session.execute(select(SearchWord.word, SearchWord.kind, SearchWord.object_id)))
+        assert {("jose", 1, 5), ("nandu", 1, 5), ("uc-77", 1, 5), ("77", 1, 5), ("123", 2, 7)} <= words

@@ -131,9 +131,9 @@ async def seed(database: Database, now: int) -> None:
     """Fill an empty database; ``now`` is the instant at which everything ends."""
     ours = TenantOf("demo", "Distribuidora Demonstração", ZONE.key)
     theirs = TenantOf("other", "Another utility", ZONE.key)
-    await create_user(database, ours, LOGIN, "Ana Souza", PASSWORD, is_admin=True, now=now)
-    await create_user(database, ours, OPERATOR, "Rui Lima", PASSWORD, is_admin=False, now=now)
-    await create_user(database, theirs, "bob", "Bob", PASSWORD, is_admin=True, now=now)
+    await create_user(database, ours, LOGIN, "Ana Souza", PASSWORD, role="administrator", now=now)
+    await create_user(database, ours, OPERATOR, "Rui Lima", PASSWORD, role="operator", now=now)
+    await create_user(database, theirs, "bob", "Bob", PASSWORD, role="administrator", now=now)
     async with database.write() as db:
         tenant, other = await ensure_tenant(db, ours), await ensure_tenant(db, theirs)
         db.add(Meter(tenant_id=other.id, key="secret-1", serial="99999999", created_at=now))

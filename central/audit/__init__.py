@@ -1,0 +1,1 @@
+"""What people and programs changed, who, when and from where."""

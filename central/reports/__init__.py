@@ -1,0 +1,1 @@
+"""Reports over many meters: what they show, how they leave the house, who gets them regularly."""

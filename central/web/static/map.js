@@ -1,0 +1,32 @@
+// Maps: <div data-map data-tiles="url" data-credit="..."> with its places in a JSON script inside. Without tiles the places
+// are shown on a plain ground with a scale: nothing is loaded from elsewhere unless the settings say so.
+export function mountMaps(root) {
+  for (const element of root.querySelectorAll("[data-map]")) if (!element.map) mount(element);
+}
+
+const round = (words) => L.divIcon({ className: "map-count", html: `<span>${words}</span>`, iconSize: [36, 36] });
+const spot = (colour) => L.divIcon({ className: "map-spot", html: `<i class="${colour ? `bg-${colour}` : "bg-primary"}"></i>`, iconSize: [18, 18] });
+
+function mount(element) {
+  const places = JSON.parse(element.querySelector("script").textContent);
+  const map = L.map(element, { attributionControl: Boolean(element.dataset.credit), zoomSnap: 0.5, maxZoom: 18 });
+  element.map = map;
+  map.attributionControl?.setPrefix(false);
+  if (element.dataset.tiles) L.tileLayer(element.dataset.tiles, { attribution: element.dataset.credit }).addTo(map);
+  L.control.scale({ imperial: false }).addTo(map);
+  const group = L.markerClusterGroup({ iconCreateFunction: (cluster) => round(cluster.getChildCount()), showCoverageOnHover: false, maxClusterRadius: 48 });
+  for (const place of places) {
+    const marker = L.marker([place.lat, place.lon], { icon: spot(place.colour), title: place.title, alt: place.title });
+    const link = document.createElement(place.href ? "a" : "span");
+    link.textContent = place.title;
+    if (place.href) link.href = place.href;
+    const box = document.createElement("div");
+    box.append(link);
+    if (place.note) box.append(document.createElement("br"), place.note);
+    group.addLayer(marker.bindPopup(box));
+  }
+  map.addLayer(group);
+  if (places.length) map.fitBounds(L.latLngBounds(places.map((p) => [p.lat, p.lon])).pad(0.15), { maxZoom: 15 });
+  else map.setView([-15, -52], 4);
+  new ResizeObserver(() => map.invalidateSize()).observe(element);
+}

@@ -1,0 +1,1 @@
+"""Programs that are told what happens: signed messages, sent again until they are taken."""
