@@ -9,6 +9,7 @@ that the permission does not reach do not exist for the handler (``central.accou
 import hmac
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -48,7 +49,9 @@ class Identify(ASGIMiddleware):
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Look at the Authorization header first, then at the cookie."""
         connection: Connection = ASGIConnection(scope)
-        scope["user"], scope["auth"] = await self._find(connection)
+        found, scope["auth"] = await self._find(connection)
+        address = connection.client.host if connection.client else ""
+        scope["user"] = replace(found, address=address) if found else None
         await next_app(scope, receive, send)
 
     async def _find(self, connection: Connection) -> tuple[Principal | None, str]:

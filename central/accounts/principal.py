@@ -38,6 +38,7 @@ class Principal:
     csrf: str = field(default="", repr=False)
     proof: bytes = field(default=b"", repr=False)
     key_prefix: str = ""
+    address: str = ""  # of the network, as the server sees it
 
     @property
     def author(self) -> str:

@@ -1,0 +1,45 @@
+"""Write the audit log, in the transaction of the change it tells of."""
+
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from central.accounts.principal import Principal
+from central.audit.models import AuditEntry
+
+#: What never stands in the log, whatever is handed over.
+_SECRET: Final = frozenset({"password", "password_hash", "secret", "totp_secret", "recovery", "key_hash", "token_hash"})
+
+
+def record(
+    db: AsyncSession,
+    who: Principal,
+    action: str,
+    kind: str,
+    key: str,
+    *,
+    object_id: int | None = None,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> None:
+    """Add one entry to the session. Of ``before`` and ``after`` only fields that differ are kept, never a secret.
+
+    ``kind``: the table's name (``customer``, ``meter`` ...); ``key``: what people call the thing.
+    """
+    old, new = dict(before or {}), dict(after or {})
+    changed = {name for name in old.keys() | new.keys() if name not in old or name not in new or old[name] != new[name]}
+    db.add(
+        AuditEntry(
+            tenant_id=who.tenant_id, at=int(time.time()), user_id=who.user_id, author=who.author, address=who.address,
+            action=action, kind=kind, object_id=object_id, key=key[:64], before=_json(old, changed),
+            after=_json(new, changed),
+        )
+    )  # fmt: skip
+
+
+def _json(values: Mapping[str, Any], changed: set[str]) -> str:
+    kept = {name: "***" if name in _SECRET else values[name] for name in sorted(values) if name in changed}
+    return msgspec.json.encode(kept).decode()
