@@ -156,8 +156,14 @@ _LIMITS: Final[dict[Any, Callable[[Any, Reach], ColumnElement[bool]]]] = {
         (t.kind == SearchWord.MODULE) & t.object_id.in_(_module_ids(reach)),
         (t.kind == SearchWord.GROUP) & t.object_id.in_(group_ids(reach)),
         (t.kind == SearchWord.GATEWAY) & t.object_id.in_(gateway_ids(reach)),
+        (t.kind == SearchWord.POINT) & t.object_id.in_(point_ids(reach)),
     ),
 }
+
+
+def is_limited(table: Any) -> bool:
+    """Whether rows of a table can be out of somebody's reach; else they belong to the whole tenant."""
+    return table in _LIMITS
 
 
 @event.listens_for(Session, "do_orm_execute")

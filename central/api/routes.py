@@ -10,21 +10,15 @@ from central.api.openapi import PATH
 from central.ccee.controllers import CceeController
 from central.fleet.controllers import CommandController, GatewayController
 from central.metering.controllers import ReadingController
-from central.registry.controllers import (
-    CustomerController,
-    GroupController,
-    InstallationController,
-    LotController,
-    MeterController,
-    ModelController,
-    ModuleController,
-    PointController,
-)
+from central.registry.controllers import GroupCreation, MeterController, routers
+from central.registry.file_controllers import ExportController, ImportController
+from central.registry.relation_controllers import InstallationController, SupplyController, search_registry
 
 CONTROLLERS: tuple[ControllerRouterHandler, ...] = (
-    me, KeyController, MeterController, ReadingController, GatewayController, CommandController, ModuleController,
-    CustomerController, PointController, GroupController, LotController, ModelController, InstallationController,
-    CceeController, AlarmController,
+    me, KeyController, MeterController, ReadingController, GatewayController, CommandController, CceeController,
+    AlarmController,
+    GroupCreation, *routers(), InstallationController, SupplyController, search_registry, ImportController,
+    ExportController,
 )  # fmt: skip
 
 

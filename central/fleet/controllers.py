@@ -31,10 +31,12 @@ from central.fleet.schemas import (
     ModuleHealthOut,
     ModuleSeriesOut,
 )
-from central.registry import entry
+from central.registry import changes, entry, records
+from central.registry.kinds import GATEWAY, MODULE
 from central.registry.models import CommunicationModule, Gateway, Meter
-from central.registry.schemas import GatewayIn, ModuleOut
-from central.registry.service import find_gateways, gateway_modules, get_gateway
+from central.registry.service import find_gateways, get_gateway
+from central.registry.shapes import answer_of, given, input_of, output_of
+from central.store.pages import MAX_LIMIT
 
 Db = NamedDependency[AsyncSession]
 Who = NamedDependency[Principal]
@@ -83,25 +85,37 @@ class GatewayController(Controller):
 
     @put("/{key:str}", opt=may(Permission.REGISTRY))
     async def put_gateway(
-        self, request: Asked, db: Db, principal: Who, key: FromPath[str], data: JSONBody[GatewayIn]
+        self,
+        request: Asked,
+        db: Db,
+        principal: Who,
+        key: FromPath[str],
+        data: JSONBody[input_of(GATEWAY)],  # type: ignore[valid-type]
     ) -> Response[GatewayOut]:
         """Enter a gateway (201) or replace what is entered of it (200)."""
-        _, new = await entry.put(db, principal.tenant_id, Gateway, key, data)
+        row = await changes.put(db, principal, GATEWAY, key, given(data), replace=True)
+        new = row.status == "new"
         body = GatewayOut.of(await get_gateway(db, principal.tenant_id, key))
         return Response(body, status_code=201 if new else 200, headers={"Location": own_path(request)} if new else None)
 
     @patch("/{key:str}", opt=may(Permission.REGISTRY))
-    async def patch_gateway(self, db: Db, principal: Who, key: FromPath[str], data: JSONBody[GatewayIn]) -> GatewayOut:
+    async def patch_gateway(
+        self,
+        db: Db,
+        principal: Who,
+        key: FromPath[str],
+        data: JSONBody[input_of(GATEWAY)],  # type: ignore[valid-type]
+    ) -> GatewayOut:
         """Change the given fields of a gateway."""
-        await entry.patch(db, principal.tenant_id, Gateway, key, data)
+        await changes.patch(db, principal, GATEWAY, key, given(data))
         return GatewayOut.of(await get_gateway(db, principal.tenant_id, key))
 
     @get("/{key:str}/modules")
-    async def list_gateway_modules(self, db: Db, principal: Who, key: FromPath[str]) -> Page[ModuleOut]:
+    async def list_gateway_modules(self, db: Db, principal: Who, key: FromPath[str]) -> Page[output_of(MODULE)]:  # type: ignore[valid-type]
         """List the communication modules seen at a gateway."""
         gateway = await entry.get(db, principal.tenant_id, Gateway, key)
-        rows = await gateway_modules(db, principal.tenant_id, gateway.id)
-        return Page([ModuleOut.of(row, gateway.key) for row in rows])
+        rows = await records.page(db, principal.tenant_id, MODULE, filters={"gateway": gateway.id}, limit=MAX_LIMIT)
+        return Page([answer_of(MODULE, row) for row in rows.items])
 
     @get("/{key:str}/health")
     async def get_health(

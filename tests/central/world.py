@@ -25,6 +25,7 @@ from central.ccee.store import store_captures, store_connections
 from central.fleet.models import GatewayHealth, ModuleHealth
 from central.fleet.service import enqueue
 from central.metering.models import Event, RegisterSet, Snapshot
+from central.registry import words
 from central.registry.models import (
     CommunicationModule,
     Customer,
@@ -120,6 +121,8 @@ async def make_side(database: Database, name: str, *, filled: bool = True) -> Si
         side.viewer_session = await open_session(db, side.viewer, "127.0.0.1", "test", now)
         if filled:
             await _fill(db, side, now)
+            await db.flush()
+            await words.rebuild(db, tenant.id)
     return side
 
 

@@ -11,7 +11,7 @@ from litestar.params import QueryParameter
 from central.errors import Refused
 from central.fleet import service as fleet
 from central.metering import service as metering
-from central.metering.calendars import calendar_of
+from central.metering.calendars import calendar_in_force
 from central.metering.consumption import MonthConsumption
 from central.registry import service as registry
 from central.web import labels
@@ -46,7 +46,8 @@ async def profile_data(
     series = (await metering.profile(db, view, quantity, start, end)).part(start, end)
     count = min(len(series.values), max(0, (int(time.time()) - series.start) // series.step))
     values, flags = series.units()[:count], series.flags[:count]
-    posts = calendar_of(view.meter.calendar, view.zone).posts_for(series.start, series.step, count)
+    calendar = await calendar_in_force(db, view.meter, view.zone)
+    posts = calendar.posts_for(series.start, series.step, count)
     if not count or not series.held[:count].any():
         return {"empty": gettext("No load profile in this range. Choose another one, or “Re-read range”.")}
     present = set(posts)

@@ -1,7 +1,7 @@
 """Commands: what is refused, when they are sent, and what ends them."""
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from central.errors import CentralError, NotFound, Refused
 from central.fleet import service
@@ -10,7 +10,8 @@ from central.fleet.live import States
 from central.fleet.models import GatewayLive
 from central.fleet.store import finish_command
 from central.registry import changes
-from central.registry.models import Gateway, Meter
+from central.registry.kinds import GATEWAY, METER
+from central.registry.models import Gateway
 from central.registry.service import get_gateway, get_meter
 from central.store.engine import Database
 from shared.ids import Topic
@@ -28,16 +29,16 @@ from shared.wire import (
     decode,
     encode,
 )
-from tests.central.samples import MIDNIGHT, enter_tenant
+from tests.central.samples import MIDNIGHT, enter_tenant, person
 
 
 async def gateway_with_meter(database: Database) -> tuple[int, Gateway]:
     tenant = await enter_tenant(database)
     async with database.write() as session:
-        gateway = await changes.create(session, tenant, Gateway, key="gw1")
-        await changes.create(session, tenant, Meter, key="m1", serial="123", gateway_id=gateway.id)
-        await changes.create(session, tenant, Meter, key="m2")
-    return tenant, gateway
+        await changes.put(session, person(tenant), GATEWAY, "gw1", {})
+        await changes.put(session, person(tenant), METER, "m1", {"serial": "123", "gateway": "gw1"})
+        await changes.put(session, person(tenant), METER, "m2", {})
+        return tenant, (await session.scalars(select(Gateway))).one()
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from central.ccee.jobs import look
 from central.fleet.models import FleetCommand, GatewayHealth, GatewayLive, ModuleHealth
 from central.metering.models import Event, RegisterSet, Snapshot
 from central.metering.registers import encode_values
+from central.registry import words
 from central.registry.models import (
     CommunicationModule,
     Customer,
@@ -151,6 +152,8 @@ async def seed(database: Database, now: int) -> None:
             tenant_id=tenant.id, kind="email", target="plantao@example.org", least=3, created_at=now, created_by=LOGIN
         ))  # fmt: skip
         await seed_ccee.seed_ccee(db, tenant, meters, ZONE, now)
+        await db.flush()
+        await words.rebuild(db, tenant.id)
     await look(database, CceeSettings(), now)  # nobody came to a meter: I01
 
 
