@@ -16,8 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.guards import GUARDS, SAFE, Identify, provide_principal, reach_of
 from central.accounts.reach import REACH
-from central.accounts.service import LoginGate
 from central.accounts.setup import Setup
+from central.accounts.throttle import LoginGate
 from central.api import problems
 from central.api.observe import Observe, add_headers, healthz, metrics
 from central.api.openapi import openapi_config

@@ -3,6 +3,11 @@
 AccountError
 ├── LoginRefused       wrong name or password, never told apart
 ├── LoginThrottled     too many failures: come back after ``retry_after`` seconds
+├── CodeNeeded         the password is right; ``ticket`` and a code of the second factor are wanted
+├── CodeRefused        a code that is wrong or was used
+├── LoginOver          between password and code passed too long a time
+├── ProviderRefused    the identity provider's word cannot be taken; ``reason`` is for the log
+├── BeyondOwnRights    somebody grants, or rules over, more than they have themselves
 ├── PasswordRefused    a new password that is too weak, or an old one that is wrong
 ├── SetupRefused       first-run page is closed, or its code is wrong
 └── AccountConflict    login name taken
@@ -24,6 +29,34 @@ class LoginThrottled(AccountError):
     def __init__(self, retry_after: int) -> None:
         super().__init__(f"Too many failed attempts. Try again in {retry_after} s.")
         self.retry_after = retry_after
+
+
+class CodeNeeded(AccountError):
+    def __init__(self, ticket: str) -> None:
+        super().__init__("A code of the second factor is needed.")
+        self.ticket = ticket
+
+
+class CodeRefused(AccountError):
+    def __init__(self) -> None:
+        super().__init__("The code is wrong, or it was used already.")
+
+
+class LoginOver(AccountError):
+    def __init__(self) -> None:
+        super().__init__("This login took too long. Begin again.")
+
+
+class ProviderRefused(AccountError):
+    def __init__(self, reason: str) -> None:
+        super().__init__("The identity provider's answer cannot be accepted.")
+        self.reason = reason
+
+
+class BeyondOwnRights(AccountError):
+    def __init__(self, permission: str) -> None:
+        super().__init__(f"Nobody grants or rules over more than they have themselves: '{permission}' is missing.")
+        self.permission = permission
 
 
 class PasswordRefused(AccountError):

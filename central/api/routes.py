@@ -4,9 +4,11 @@ from litestar import Router
 from litestar.types import ControllerRouterHandler
 
 from central.accounts.controllers import KeyController, me
+from central.accounts.user_controllers import RoleController, SessionController, UserController
 from central.alarms.controllers import AlarmController
 from central.api.checks import check_request
 from central.api.openapi import PATH
+from central.audit.controllers import AuditController
 from central.ccee.controllers import CceeController
 from central.fleet.controllers import CommandController, GatewayController
 from central.metering.controllers import ReadingController
@@ -25,6 +27,7 @@ CONTROLLERS: tuple[ControllerRouterHandler, ...] = (
     me, KeyController, MeterController, ReadingController, GatewayController, CommandController, ModuleController,
     CustomerController, PointController, GroupController, LotController, ModelController, InstallationController,
     CceeController, AlarmController,
+    UserController, RoleController, SessionController, AuditController,
 )  # fmt: skip
 
 
