@@ -15,6 +15,7 @@ from litestar.response import Redirect
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.guards import GUARDS, SAFE, Identify, provide_principal, reach_of
+from central.accounts.oidc import Provider
 from central.accounts.reach import REACH
 from central.accounts.setup import Setup
 from central.accounts.throttle import LoginGate
@@ -56,8 +57,11 @@ def create_app(settings: Settings, *, follow: bool = True, ingest: bool = False)
     database = open_database(settings)
     board = ProgressBoard()
     state = State(
-        {"settings": settings, "database": database, "gate": LoginGate(), "setup": Setup(), "progress": board}
-    )
+        {
+            "settings": settings, "database": database, "gate": LoginGate(), "setup": Setup(), "progress": board,
+            "provider": Provider(settings.oidc) if settings.oidc.issuer else None,
+        }
+    )  # fmt: skip
     return Litestar(
         route_handlers=[
             healthz,

@@ -11,7 +11,16 @@ AccountError
 ├── PasswordRefused    a new password that is too weak, or an old one that is wrong
 ├── SetupRefused       first-run page is closed, or its code is wrong
 └── AccountConflict    login name taken
+
+Conflict (``central.errors``)
+├── LastAdministrator  nobody could manage accounts any more
+├── RoleInUse          ``holders`` have this role
+└── RoleStays          a built-in role is not deleted
 """
+
+from collections.abc import Sequence
+
+from central.errors import Conflict
 
 
 class AccountError(Exception):
@@ -69,3 +78,22 @@ class SetupRefused(AccountError):
 
 class AccountConflict(AccountError):
     pass
+
+
+class LastAdministrator(Conflict):
+    def __init__(self) -> None:
+        super().__init__("Nobody could manage accounts any more: give somebody else a role with that permission first.")
+
+
+class RoleInUse(Conflict):
+    """``holders``: login names, all of them."""
+
+    def __init__(self, key: str, holders: Sequence[str]) -> None:
+        more = f" and {len(holders) - 5} more" if len(holders) > 5 else ""
+        super().__init__(f"{', '.join(holders[:5])}{more} have role {key!r}: take it from them first.")
+        self.holders = holders
+
+
+class RoleStays(Conflict):
+    def __init__(self, key: str) -> None:
+        super().__init__(f"{key!r} is built in: its permissions can be changed, but it stays.")

@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from central.accounts.errors import RoleInUse, RoleStays
 from central.accounts.models import Grant, Role, User
 from central.accounts.permissions import BUILTIN, Permission, parse, words
 from central.accounts.principal import Principal
@@ -109,12 +110,11 @@ async def delete_role(db: AsyncSession, who: Principal, key: str) -> None:
     await hold_tenant(db, who.tenant_id)
     role = await get_role(db, who.tenant_id, key)
     if role.builtin:
-        raise Conflict(f"{key!r} is built in: its permissions can be changed, but it stays.")
+        raise RoleStays(key)
     query = select(User.login).join(Grant, Grant.user_id == User.id).where(Grant.role_id == role.id).distinct()
     holders = (await db.scalars(query.order_by(User.login))).all()
     if holders:
-        more = f" and {len(holders) - 5} more" if len(holders) > 5 else ""
-        raise Conflict(f"{', '.join(holders[:5])}{more} have role {key!r}: take it from them first.")
+        raise RoleInUse(key, holders)
     record(db, who, "deleted", "role", key, object_id=role.id, before=_facts(role))
     await db.delete(role)
     await db.flush()

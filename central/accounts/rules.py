@@ -1,19 +1,15 @@
 """What holds whenever rights change: nobody gives more than they have, and somebody can always manage accounts."""
 
 from collections.abc import Iterable
-from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from central.accounts.errors import BeyondOwnRights
+from central.accounts.errors import BeyondOwnRights, LastAdministrator
 from central.accounts.models import Grant, Role, Tenant, User
 from central.accounts.permissions import TENANT_WIDE, Permission, parse
 from central.accounts.principal import Principal
 from central.accounts.reach import group_ids
-from central.errors import Conflict
-
-_LAST: Final = "Nobody could manage accounts any more: give somebody else a role with that permission first."
 
 
 async def hold_tenant(db: AsyncSession, tenant_id: int) -> None:
@@ -22,7 +18,7 @@ async def hold_tenant(db: AsyncSession, tenant_id: int) -> None:
 
 
 async def require_administrator(db: AsyncSession, tenant_id: int) -> None:
-    """Raise :class:`Conflict` unless an enabled user may manage accounts in the whole tenant; after the change."""
+    """Raise :class:`LastAdministrator` unless an enabled user may manage accounts everywhere; after the change."""
     await db.flush()
     query = (
         select(Role.permissions)
@@ -35,7 +31,7 @@ async def require_administrator(db: AsyncSession, tenant_id: int) -> None:
         .distinct()
     )  # fmt: skip
     if not any(Permission.ACCOUNTS in parse(held) for held in await db.scalars(query)):
-        raise Conflict(_LAST)
+        raise LastAdministrator
 
 
 def require_everywhere(who: Principal, permissions: Iterable[Permission]) -> None:
