@@ -15,9 +15,10 @@ from litestar.response import Redirect
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.guards import GUARDS, SAFE, Identify, provide_principal, reach_of
+from central.accounts.oidc import Provider
 from central.accounts.reach import REACH
-from central.accounts.service import LoginGate
 from central.accounts.setup import Setup
+from central.accounts.throttle import LoginGate
 from central.api import problems
 from central.api.observe import Observe, add_headers, healthz, metrics
 from central.api.openapi import openapi_config
@@ -56,8 +57,11 @@ def create_app(settings: Settings, *, follow: bool = True, ingest: bool = False)
     database = open_database(settings)
     board = ProgressBoard()
     state = State(
-        {"settings": settings, "database": database, "gate": LoginGate(), "setup": Setup(), "progress": board}
-    )
+        {
+            "settings": settings, "database": database, "gate": LoginGate(), "setup": Setup(), "progress": board,
+            "provider": Provider(settings.oidc) if settings.oidc.issuer else None,
+        }
+    )  # fmt: skip
     return Litestar(
         route_handlers=[
             healthz,

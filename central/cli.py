@@ -14,6 +14,7 @@ import click
 import structlog
 from rich.console import Console
 
+from central.accounts.permissions import Permission
 from central.settings import Settings, SettingsError, load
 
 T = TypeVar("T")
@@ -129,23 +130,34 @@ def create_admin(
 @cli.command("create-key")
 @click.option("--login", required=True, help="User that it acts for, with that user's rights at most.")
 @click.option("--name", required=True, help="What it is for.")
-@click.option("--write", is_flag=True, help="It may change things and send commands; else it only reads.")
+@click.option("--write", is_flag=True, help="It may do all that its user may; else it only reads.")
+@click.option(
+    "--permission",
+    "permissions",
+    multiple=True,
+    type=click.Choice([*Permission]),
+    help="It may this of what its user may; may be given again. Instead of --write.",
+)
 @click.option("--days", type=click.IntRange(1, 3660), help="Valid so long; without, until it is revoked.")
 @click.pass_obj
-def create_key(settings: Settings, login: str, name: str, write: bool, days: int | None) -> None:
+def create_key(
+    settings: Settings, login: str, name: str, write: bool, permissions: tuple[str, ...], days: int | None
+) -> None:
     """Make an API key and print it, this once."""
     from central.accounts.errors import AccountError
     from central.accounts.keys import create_key_for
     from central.store.engine import Database, open_database
     from central.store.migrate import require_current
 
+    if write and permissions:
+        raise click.UsageError("--write and --permission exclude each other: --write means all that the user may.")
     now = int(time.time())
 
     async def enter(database: Database) -> str:
         await require_current(database)
         async with database.write() as session:
             return await create_key_for(
-                session, settings.tenant, login, name.strip(), permissions="" if write else "read",
+                session, settings.tenant, login, name.strip(), permissions=() if write else permissions or ("read",),
                 expires_at=now + days * 86400 if days else None, now=now,
             )  # fmt: skip
 

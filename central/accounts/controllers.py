@@ -47,7 +47,7 @@ class KeyController(Controller):
             db,
             principal,
             data.name,
-            permissions="" if data.can_write else words([Permission.READ]),
+            permissions=_limit(principal, data),
             expires_at=expires_at,
             now=now,
         )
@@ -60,3 +60,9 @@ class KeyController(Controller):
         """Revoke a key for good."""
         if await keys.revoke_key(db, principal, key_id, int(time.time())) is None:
             raise NotFound("key", key_id)
+
+
+def _limit(principal: Principal, data: KeyIn) -> str:
+    if data.permissions is not None:
+        return keys.scope(principal, data.permissions)
+    return "" if data.can_write else words([Permission.READ])

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.alarms.models import Alarm, AlarmNotice, AlarmSubscription
 from central.alarms.severity import Severity
+from central.audit.service import Author, record
 from central.errors import Conflict, NotFound, Refused
 from central.registry.models import Meter
 from central.store.pages import Page, bounded, place
@@ -164,9 +165,7 @@ async def get_alarm(session: AsyncSession, tenant_id: int, alarm_id: int) -> Ala
     return _view(row)
 
 
-async def acknowledge(
-    session: AsyncSession, tenant_id: int, alarm_id: int, *, by: str, note: str, now: int
-) -> AlarmView:
+async def acknowledge(session: AsyncSession, who: Author, alarm_id: int, *, note: str, now: int) -> AlarmView:
     """Somebody takes care of an open alarm: who, when, and what they say.
 
     Raises :class:`Conflict` when somebody else has, :class:`Refused` when it is closed.
@@ -175,14 +174,16 @@ async def acknowledge(
         raise Refused("note", f"has more than {_MOST_NOTE} characters")
     taken: Any = await session.execute(
         update(Alarm)
-        .where(Alarm.tenant_id == tenant_id, Alarm.id == alarm_id, Alarm.state == "open")
-        .values(state="acknowledged", acknowledged_at=now, acknowledged_by=by[:200], note=note)
+        .where(Alarm.tenant_id == who.tenant_id, Alarm.id == alarm_id, Alarm.state == "open")
+        .values(state="acknowledged", acknowledged_at=now, acknowledged_by=who.author[:200], note=note)
     )
-    found = await get_alarm(session, tenant_id, alarm_id)
+    found = await get_alarm(session, who.tenant_id, alarm_id)
     if not taken.rowcount:
         if found.state == "closed":
             raise Refused("state", "the alarm is closed: there is nothing left to acknowledge")
         raise Conflict(f"{found.acknowledged_by} has acknowledged it already.")
+    record(session, who, "acknowledged", "alarm", found.meter, object_id=alarm_id,
+           after={"code": found.code, "note": note})  # fmt: skip
     return found
 
 

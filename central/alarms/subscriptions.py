@@ -3,7 +3,7 @@
 import re
 import secrets
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from sqlalchemy import delete, select
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.alarms.models import AlarmNotice, AlarmSubscription
 from central.alarms.severity import Severity
+from central.audit.service import Author, record
 from central.errors import Conflict, NotFound, Refused
 
 KINDS: Final = ("email", "webhook")
@@ -25,30 +26,41 @@ async def subscriptions(session: AsyncSession, tenant_id: int) -> Sequence[Alarm
 
 
 async def subscribe(
-    session: AsyncSession, tenant_id: int, kind: str, target: str, least: Severity, *, by: str, now: int
+    session: AsyncSession, who: Author, kind: str, target: str, least: Severity, *, now: int
 ) -> AlarmSubscription:
     """Enter a subscription; a webhook gets a secret to sign with. Raises :class:`Refused`, :class:`Conflict`."""
     _check(kind, target)
     row = AlarmSubscription(
-        tenant_id=tenant_id, kind=kind, target=target, least=int(least),
-        secret=secrets.token_hex(32) if kind == "webhook" else "", created_at=now, created_by=by[:200],
+        tenant_id=who.tenant_id, kind=kind, target=target, least=int(least),
+        secret=secrets.token_hex(32) if kind == "webhook" else "", created_at=now, created_by=who.author[:200],
     )  # fmt: skip
     try:
         async with session.begin_nested():
             session.add(row)
     except IntegrityError as error:
         raise Conflict(f"{target[:100]!r} is told already; remove that subscription first.") from error
+    record(session, who, "created", "alarm_subscription", _name(row), object_id=row.id, after=_facts(row))
     return row
 
 
-async def unsubscribe(session: AsyncSession, tenant_id: int, subscription_id: int) -> None:
+async def unsubscribe(session: AsyncSession, who: Author, subscription_id: int) -> None:
     """Remove a subscription and what was on its way to it; raises :class:`NotFound`."""
     row = await session.get(AlarmSubscription, subscription_id)
-    if row is None or row.tenant_id != tenant_id:
+    if row is None or row.tenant_id != who.tenant_id:
         raise NotFound("subscription", subscription_id)
+    record(session, who, "deleted", "alarm_subscription", _name(row), object_id=row.id, before=_facts(row))
     await session.execute(delete(AlarmNotice).where(AlarmNotice.subscription_id == subscription_id))
     await session.delete(row)
     await session.flush()
+
+
+def _name(row: AlarmSubscription) -> str:
+    """What the audit log calls it; of a web address only the host: the rest may let in who knows it."""
+    return row.target if row.kind == "email" else urlsplit(row.target).netloc
+
+
+def _facts(row: AlarmSubscription) -> dict[str, Any]:
+    return {"kind": row.kind, "target": _name(row), "least": Severity(row.least).word}
 
 
 def _check(kind: str, target: str) -> None:

@@ -14,7 +14,14 @@ import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
-from central.accounts.errors import AccountConflict, AccountError, LoginRefused, LoginThrottled, SetupRefused
+from central.accounts.errors import (
+    AccountConflict,
+    AccountError,
+    BeyondOwnRights,
+    LoginRefused,
+    LoginThrottled,
+    SetupRefused,
+)
 from central.errors import Conflict, NotFound, Refused
 
 MEDIA_TYPE: Final = "application/problem+json"
@@ -111,7 +118,7 @@ def _account_error(error: Exception) -> ApiError | None:
             return ApiError(429, str(error), headers={"Retry-After": str(error.retry_after)})
         case LoginRefused():
             return ApiError(401, str(error))
-        case SetupRefused():
+        case SetupRefused() | BeyondOwnRights():
             return ApiError(403, str(error))
         case AccountConflict():
             return ApiError(409, str(error))

@@ -4,9 +4,11 @@ from litestar import Router
 from litestar.types import ControllerRouterHandler
 
 from central.accounts.controllers import KeyController, me
+from central.accounts.user_controllers import RoleController, SessionController, UserController
 from central.alarms.controllers import AlarmController
 from central.api.checks import check_request
 from central.api.openapi import PATH
+from central.audit.controllers import AuditController
 from central.ccee.controllers import CceeController
 from central.fleet.controllers import CommandController, GatewayController
 from central.metering.controllers import ReadingController
@@ -19,6 +21,7 @@ CONTROLLERS: tuple[ControllerRouterHandler, ...] = (
     AlarmController,
     GroupCreation, *routers(), InstallationController, SupplyController, search_registry, ImportController,
     ExportController,
+    UserController, RoleController, SessionController, AuditController,
 )  # fmt: skip
 
 

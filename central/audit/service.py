@@ -2,21 +2,44 @@
 
 import time
 from collections.abc import Mapping
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from central.accounts.principal import Principal
 from central.audit.models import AuditEntry
 
 #: What never stands in the log, whatever is handed over.
 _SECRET: Final = frozenset({"password", "password_hash", "secret", "totp_secret", "recovery", "key_hash", "token_hash"})
 
 
+class Author(Protocol):
+    """Who did it: a principal, or a :class:`Program`."""
+
+    @property
+    def tenant_id(self) -> int: ...
+    @property
+    def user_id(self) -> int | None: ...
+    @property
+    def author(self) -> str: ...
+    @property
+    def address(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Something without a login: the command line, the first run, the identity provider."""
+
+    tenant_id: int
+    author: str
+    address: str = ""
+    user_id: int | None = None
+
+
 def record(
     db: AsyncSession,
-    who: Principal,
+    who: Author,
     action: str,
     kind: str,
     key: str,
@@ -33,9 +56,9 @@ def record(
     changed = {name for name in old.keys() | new.keys() if name not in old or name not in new or old[name] != new[name]}
     db.add(
         AuditEntry(
-            tenant_id=who.tenant_id, at=int(time.time()), user_id=who.user_id, author=who.author, address=who.address,
-            action=action, kind=kind, object_id=object_id, key=key[:64], before=_json(old, changed),
-            after=_json(new, changed),
+            tenant_id=who.tenant_id, at=int(time.time()), user_id=who.user_id, author=who.author[:200],
+            address=who.address[:64], action=action, kind=kind, object_id=object_id, key=key[:64],
+            before=_json(old, changed), after=_json(new, changed),
         )
     )  # fmt: skip
 

@@ -166,10 +166,7 @@ class GatewayController(Controller):
         command_id = _command_id(principal, gateway, repeat)
         if command_id is not None and (found := await _repeated(db, principal, command_id, data)) is not None:
             return Response(CommandOut.of(found), status_code=200)
-        row = await service.enqueue(
-            db, principal.tenant_id, gateway, data.action(), by=principal.author, lifetime=data.lifetime,
-            command_id=command_id,
-        )  # fmt: skip
+        row = await service.order(db, principal, gateway, data.action(), lifetime=data.lifetime, command_id=command_id)
         view = await service.get_command(db, principal.tenant_id, row.id)
         return Response(CommandOut.of(view), status_code=201, headers={"Location": f"/api/v1/commands/{row.id}"})
 
@@ -215,7 +212,7 @@ class CommandController(Controller):
     @delete("/{command_id:str}", opt=may(Permission.COMMAND), status_code=200)
     async def cancel_command(self, db: Db, principal: Who, command_id: FromPath[str]) -> CommandOut:
         """Take back a command that was not sent yet."""
-        return CommandOut.of(await service.cancel(db, principal.tenant_id, command_id, principal.author))
+        return CommandOut.of(await service.cancel(db, principal, command_id))
 
 
 def _command_id(principal: Principal, gateway: Gateway, repeat: str | None) -> str | None:

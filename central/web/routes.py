@@ -13,6 +13,7 @@ from central.web.pages import (
     access,
     account,
     alarms,
+    audit,
     ccee,
     config,
     connections,
@@ -23,6 +24,10 @@ from central.web.pages import (
     meter_data,
     meters,
     overview,
+    provider,
+    roles,
+    second_factor,
+    users,
 )
 from central.web.render import page, static_router, viewer
 
@@ -45,6 +50,14 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     alarms.alarms, alarms.acknowledge, alarms.alarms_count, alarms.alarm_subscriptions, alarms.subscribe,
     alarms.unsubscribe,
     config.edit, config.check, config.apply, config.applied, config.applied_state,
+    access.login_code, provider.away, provider.back,
+    account.end_others, account.end_session,
+    second_factor.set_up, second_factor.turn_on, second_factor.turn_off, second_factor.renew,
+    users.list_users, users.new_user, users.add_user, users.user, users.save_user, users.disable, users.enable,
+    users.unlock, users.reset_password, users.reset_second_factor, users.end_sessions, users.end_session, users.give,
+    users.take,
+    roles.list_roles, roles.create, roles.save, roles.remove,
+    audit.audit, audit.audit_csv,
 )  # fmt: skip
 
 

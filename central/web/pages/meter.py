@@ -162,7 +162,7 @@ async def order(request: Web, db: Db, principal: Who, key: Key, action: Action) 
         if view.gateway is None:
             problem = gettext("No gateway reads this meter")
         else:
-            await fleet.enqueue(db, principal.tenant_id, view.gateway, action, by=principal.author)
+            await fleet.order(db, principal, view.gateway, action)
     except CentralError as error:
         problem = service_problem(error)
     context = await commands_of(request, db, principal, view)

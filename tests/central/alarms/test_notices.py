@@ -24,6 +24,7 @@ from central.alarms.models import AlarmNotice
 from central.alarms.notices import FIRST_PAUSE, LEASE, LONGEST_PAUSE, Notice, NotSent, claim, deliver, pause
 from central.alarms.severity import Severity
 from central.alarms.subscriptions import subscribe
+from central.audit.service import Program
 from central.settings import AlarmSettings
 from central.store.engine import Database
 from central.web.alarm_mail import render
@@ -124,7 +125,7 @@ async def alarm(database: Database, kind: str, target: str) -> tuple[int, int, s
     """Enter a subscriber and raise an alarm; returns tenant, meter, secret."""
     tenant, meter = await enter_meter(database)
     async with database.write() as session:
-        row = await subscribe(session, tenant, kind, target, Severity.NOTICE, by="x", now=1)
+        row = await subscribe(session, Program(tenant, "x"), kind, target, Severity.NOTICE, now=1)
     await reconcile(database, tenant, meter, condition(10, "I11", Severity.CRITICAL))
     return tenant, meter, row.secret
 
@@ -239,7 +240,7 @@ async def test_two_processes_never_get_the_same(database: Database) -> None:
 async def test_one_that_is_down_does_not_hold_up_others(database: Database) -> None:
     tenant, meter, _ = await alarm(database, "webhook", "http://127.0.0.1:9/")
     async with database.write() as session:
-        await subscribe(session, tenant, "webhook", "http://127.0.0.1:8/", Severity.NOTICE, by="x", now=1)
+        await subscribe(session, Program(tenant, "x"), "webhook", "http://127.0.0.1:8/", Severity.NOTICE, now=1)
     await reconcile(database, tenant, meter, condition(10, "I11"), condition(500), condition(900))
     asked: list[tuple[str, int]] = []
 

@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import select, update
 
+from central.audit.service import Program
 from central.errors import CentralError, NotFound, Refused
 from central.fleet import service
 from central.fleet.dispatch import GRACE, claim, expire
@@ -116,10 +117,10 @@ async def test_pages_and_cancelling(database: Database) -> None:
             if after is None:
                 break
         assert sorted(seen) == sorted(ids)
-        view = await service.cancel(session, tenant, ids[0], "ana")
+        view = await service.cancel(session, Program(tenant, "ana"), ids[0])
         assert (view.row.status, view.row.code) == ("failed", "cancelled")
         with pytest.raises(Refused):
-            await service.cancel(session, tenant, ids[0], "ana")
+            await service.cancel(session, Program(tenant, "ana"), ids[0])
         with pytest.raises(NotFound):
             await service.get_command(session, tenant + 1, ids[1])
 

@@ -241,7 +241,7 @@ def test_language_before_the_login(stranger: Client) -> None:
 
 def test_key_is_shown_once(client: Client) -> None:
     token = csrf(client)
-    answer = client.post("/keys", data={"_csrf": token, "name": "report", "days": "30"})
+    answer = client.post("/keys", data={"_csrf": token, "name": "report", "days": "30", "may_read": "1"})
     secret = re.findall(r"mg_[0-9a-f]{12}_[\w-]{43}", answer.text)
     assert len(set(secret)) == 1
     listed = client.get("/keys", headers=HTML).text
