@@ -6,6 +6,7 @@ from litestar.types import ControllerRouterHandler
 from central.accounts.controllers import KeyController, me
 from central.alarms.controllers import AlarmController
 from central.api.checks import check_request
+from central.api.exchange import watch
 from central.api.openapi import PATH
 from central.ccee.controllers import CceeController
 from central.fleet.controllers import CommandController, GatewayController
@@ -30,4 +31,4 @@ CONTROLLERS: tuple[ControllerRouterHandler, ...] = (
 
 def api_router() -> Router:
     """Everything a program can ask or tell."""
-    return Router(path=PATH, route_handlers=list(CONTROLLERS), before_request=check_request)
+    return Router(path=PATH, route_handlers=list(CONTROLLERS), before_request=check_request, after_request=watch)

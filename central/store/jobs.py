@@ -11,6 +11,8 @@ from sqlalchemy import delete, select, tuple_
 from central.accounts.models import LoginSession
 from central.alarms.email import Render
 from central.alarms.jobs import tell
+from central.api.idempotency import KEPT
+from central.api.models import IdempotencyKey
 from central.ccee.jobs import watch
 from central.ccee.models import CceeCapture
 from central.fleet.models import GatewayHealth, ModuleHealth
@@ -77,6 +79,7 @@ async def forget(database: Database, retention: RetentionSettings, now: int) -> 
         (Rejected, Rejected.at, now - retention.rejected * _DAY),
         (CceeCapture, CceeCapture.started_ms, (now - retention.captures * _DAY) * 1000),
         (LoginSession, LoginSession.expires_at, now),
+        (IdempotencyKey, IdempotencyKey.created_at, now - KEPT),
     ]
     return {table.__tablename__: await _forget(database, table, at, limit) for table, at, limit in limits}
 
