@@ -64,6 +64,7 @@ def openapi_config(other_media: OtherMedia) -> OpenAPIConfig:
             Tag(name="gateways", description="Gateways, their health, and commands to them"),
             Tag(name="ccee", description="What the market operator did at each meter: connections, verdicts, success"),
             Tag(name="alarms", description="Alarms, acknowledgement, and who is told"),
+            Tag(name="webhooks", description="Programs that are told what happens, and the messages to them"),
             Tag(name="registry", description="Customers, points, groups, lots, models, modules, installations"),
             Tag(name="account", description="Who is asking, and API keys"),
         ],

@@ -21,11 +21,13 @@ from central.registry.controllers import (
     ModuleController,
     PointController,
 )
+from central.webhooks.controllers import WebhookController
 
 CONTROLLERS: tuple[ControllerRouterHandler, ...] = (
     me, KeyController, MeterController, ReadingController, GatewayController, CommandController, ModuleController,
     CustomerController, PointController, GroupController, LotController, ModelController, InstallationController,
     CceeController, AlarmController,
+    WebhookController,
 )  # fmt: skip
 
 
