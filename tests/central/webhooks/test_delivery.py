@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import event, func, select, update
+from sqlalchemy import delete, event, func, select, update
 
 from central.accounts.principal import Principal
 from central.alarms.models import Alarm
 from central.alarms.service import reconcile
+from central.audit.models import AuditEntry
 from central.audit.service import record
 from central.fleet.live import States
 from central.metering.store import store_events
@@ -40,8 +41,11 @@ DOCUMENT = Path(__file__).parents[3] / "docs/webhooks.md"
 
 @pytest_asyncio.fixture
 async def ours(database: Database) -> AsyncIterator[Side]:
-    outbox.forget()
-    yield await make_side(database, "ours")
+    side = await make_side(database, "ours")
+    async with database.write() as db:
+        await service.remove(db, admin(side), side.ids["webhook"])
+        await db.execute(delete(AuditEntry))
+    yield side
     outbox.forget()
 
 
