@@ -20,8 +20,11 @@ from central.accounts.reach import REACH
 from central.accounts.setup import Setup
 from central.accounts.throttle import LoginGate
 from central.api import problems
+from central.api.conditions import conditional
+from central.api.exchange import PEEK, exchange
+from central.api.idempotency import Replay
 from central.api.observe import Observe, add_headers, healthz, metrics
-from central.api.openapi import openapi_config
+from central.api.openapi import PATH, openapi_config
 from central.api.routes import api_router
 from central.ccee.controllers import CAPTURE_TYPES, TABLE_TYPES
 from central.fleet.loop import feed_progress
@@ -130,14 +133,27 @@ async def _watch(name: str, part: Awaitable[None]) -> None:
 async def _provide_db(request: Request[Any, Any, Any]) -> AsyncIterator[AsyncSession]:
     """Dependency ``db``: read-only for safe methods, else committed when the handler ends well; kept to its reach."""
     database: Database = request.app.state.database
-    info = {REACH: reach_of(request, request.route_handler)}
-    async with database.read(**info) if request.method in SAFE else database.write(**info) as session:
+    reach = reach_of(request, request.route_handler)
+    given: AsyncSession | None = request.scope.get(PEEK)  # type: ignore[assignment]
+    if given is not None:  # the request looks into a transaction that is there
+        given.info[REACH] = reach
+        yield given
+        return
+    if request.method in SAFE:
+        opened = database.read(**{REACH: reach})
+    elif request.url.path.startswith(f"{PATH}/"):
+        opened = exchange(request, database, reach)
+    else:
+        opened = database.write(**{REACH: reach})
+    async with opened as session:
         yield session
 
 
 def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Turn any exception into an answer: problem+json for the API, a page or the login for people."""
-    answer, ours = problems.describe(error)
+    if isinstance(error, Replay):
+        return error.response()
+    answer, ours = problems.describe(error, conditional=conditional(request.headers))
     if ours:
         _log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
     if request.url.path.startswith("/api/") or not _wants_page(request):

@@ -78,6 +78,7 @@ class RetentionSettings(Section, frozen=True):
     snapshots: Positive = 90
     health: Positive = 400
     rejected: Positive = 180
+    deliveries: Positive = 30  # messages to webhooks
     captures: Positive = 30  # octets of the CCEE's connections; the connections themselves are kept
 
 
@@ -126,6 +127,13 @@ class OidcSettings(Section, frozen=True):
         return {value.strip(): role.strip() for value, _, role in parts}
 
 
+class WebhookSettings(Section, frozen=True):
+    """How programs are told of what happens."""
+
+    tries: Annotated[int, Meta(ge=1, le=100)] = 15  # a message is given up after so many, a day and a half by default
+    local_targets: bool = False  # may messages go to this machine itself and to link-local addresses
+
+
 class Settings(Section, frozen=True):
     """All settings of central's processes; ``tenant`` is created at the first start."""
 
@@ -141,6 +149,7 @@ class Settings(Section, frozen=True):
     ccee: CceeSettings = CceeSettings()
     alarms: AlarmSettings = AlarmSettings()
     oidc: OidcSettings = OidcSettings()
+    webhooks: WebhookSettings = WebhookSettings()
 
     @property
     def database_url(self) -> str:

@@ -11,6 +11,7 @@ from central.accounts import keys
 from central.accounts.permissions import PERSON, Permission, words
 from central.accounts.principal import Principal
 from central.accounts.schemas import KeyIn, KeyOut, Me, NewKeyOut
+from central.api.idempotency import SECRET
 from central.api.problems import invalid
 from central.api.schemas import Page, seconds
 from central.errors import NotFound
@@ -34,7 +35,7 @@ class KeyController(Controller):
         """List the tenant's keys (administrators) or one's own, newest first."""
         return Page([KeyOut.of(row, row.user.login) for row in await keys.list_keys(db, principal)])
 
-    @post()
+    @post(opt=SECRET)
     async def create_key(
         self, db: NamedDependency[AsyncSession], principal: NamedDependency[Principal], data: JSONBody[KeyIn]
     ) -> NewKeyOut:

@@ -13,6 +13,7 @@ from central.accounts.principal import Principal
 from central.alarms import service, subscriptions
 from central.alarms.schemas import AcknowledgeIn, AlarmOut, NewSubscriptionOut, SubscriptionIn, SubscriptionOut
 from central.alarms.severity import Severity
+from central.api.idempotency import SECRET
 from central.api.paging import DEFAULT_LIMIT, Cursor, Limit, about_cursor, answer, decode
 from central.api.query import parse_choice
 from central.api.schemas import Page
@@ -80,7 +81,7 @@ class AlarmController(Controller):
         """List who is told of alarms (administrators)."""
         return Page([SubscriptionOut.of(row) for row in await subscriptions.subscriptions(db, principal.tenant_id)])
 
-    @post("/subscriptions", opt=may(Permission.SETTINGS))
+    @post("/subscriptions", opt=may(Permission.SETTINGS) | SECRET)
     async def create_subscription(
         self, db: Db, principal: Who, data: JSONBody[SubscriptionIn]
     ) -> Response[NewSubscriptionOut]:

@@ -14,10 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from central.alarms.models import Alarm, AlarmNotice, AlarmSubscription
 from central.alarms.severity import Severity
 from central.audit.service import Author, record
+from central.api.query import instant_text, optional_text
 from central.errors import Conflict, NotFound, Refused
 from central.registry.models import Meter
 from central.store.pages import Page, bounded, place
 from central.store.upsert import upsert
+from central.webhooks import outbox
+from central.webhooks.kinds import Kind
 
 STATES: Final = ("open", "acknowledged", "closed")
 ACTIVE: Final = "active"  # open or acknowledged
@@ -202,6 +205,7 @@ async def _enter(
     session.add(row)
     await session.flush()
     if condition.closed_at is None:
+        await _publish(session, row, Kind.ALARM_OPENED)
         wanted = select(AlarmSubscription.id).where(
             AlarmSubscription.tenant_id == tenant_id, AlarmSubscription.least <= row.severity
         )
@@ -213,8 +217,21 @@ async def _close(session: AsyncSession, row: Alarm, at: int, now: int) -> None:
     if row.state == "closed":
         return
     row.state = "closed"
+    await _publish(session, row, Kind.ALARM_CLOSED)
     told = select(AlarmNotice.subscription_id).where(AlarmNotice.alarm_id == row.id, AlarmNotice.what == "opened")
     await _tell(session, row, "closed", (await session.scalars(told)).all(), now)
+
+
+async def _publish(session: AsyncSession, row: Alarm, kind: Kind) -> None:
+    """Tell webhooks, in the transaction of the change."""
+    if hooks := await outbox.listening(session, row.tenant_id, kind):
+        meter = await session.get_one(Meter, row.meter_id)
+        event = {
+            "alarm": row.id, "source": row.source, "code": row.code, "severity": Severity(row.severity).word,
+            "state": row.state, "text": row.text, "meter": meter.key, "meter_name": meter.name or meter.serial,
+            "opened_at": instant_text(row.opened_at), "closed_at": optional_text(row.closed_at),
+        }  # fmt: skip
+        await outbox.put(session, hooks, kind, [event])
 
 
 async def _tell(session: AsyncSession, row: Alarm, what: str, subscriptions: Sequence[int], now: int) -> None:

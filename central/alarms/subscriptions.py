@@ -14,6 +14,7 @@ from central.alarms.models import AlarmNotice, AlarmSubscription
 from central.alarms.severity import Severity
 from central.audit.service import Author, record
 from central.errors import Conflict, NotFound, Refused
+from central.webhooks.http import check_url
 
 KINDS: Final = ("email", "webhook")
 _ADDRESS: Final = re.compile(r"[^\s@<>,;:\"()\[\]\\\x00-\x1f\x7f]{1,64}@[A-Za-z0-9.-]{1,255}")
@@ -66,16 +67,7 @@ def _facts(row: AlarmSubscription) -> dict[str, Any]:
 def _check(kind: str, target: str) -> None:
     if kind not in KINDS:
         raise Refused("kind", f"{kind[:32]!r} is not one of {', '.join(KINDS)}")
-    if len(target) > 500:
-        raise Refused("target", "has more than 500 characters")
-    if kind == "email":
-        if not _ADDRESS.fullmatch(target):
-            raise Refused("target", f"{target[:100]!r} is no e-mail address such as ana@example.org")
-        return
-    try:
-        parts = urlsplit(target)
-        usable = parts.scheme in ("http", "https") and parts.hostname and not parts.username and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or not target.isascii() or re.search(r"[\x00-\x20\x7f]", target):
-        raise Refused("target", f"{target[:100]!r} is no address such as https://example.org/alarms (without password)")
+    if kind == "webhook":
+        check_url(target, "target")
+    elif len(target) > 500 or not _ADDRESS.fullmatch(target):
+        raise Refused("target", f"{target[:100]!r} is no e-mail address such as ana@example.org")

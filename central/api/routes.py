@@ -7,6 +7,7 @@ from central.accounts.controllers import KeyController, me
 from central.accounts.user_controllers import RoleController, SessionController, UserController
 from central.alarms.controllers import AlarmController
 from central.api.checks import check_request
+from central.api.exchange import watch
 from central.api.openapi import PATH
 from central.audit.controllers import AuditController
 from central.ccee.controllers import CceeController
@@ -15,6 +16,7 @@ from central.metering.controllers import ReadingController
 from central.registry.controllers import GroupCreation, MeterController, routers
 from central.registry.file_controllers import ExportController, ImportController
 from central.registry.relation_controllers import InstallationController, SupplyController, search_registry
+from central.webhooks.controllers import WebhookController
 
 CONTROLLERS: tuple[ControllerRouterHandler, ...] = (
     me, KeyController, MeterController, ReadingController, GatewayController, CommandController, CceeController,
@@ -22,9 +24,10 @@ CONTROLLERS: tuple[ControllerRouterHandler, ...] = (
     GroupCreation, *routers(), InstallationController, SupplyController, search_registry, ImportController,
     ExportController,
     UserController, RoleController, SessionController, AuditController,
+    WebhookController,
 )  # fmt: skip
 
 
 def api_router() -> Router:
     """Everything a program can ask or tell."""
-    return Router(path=PATH, route_handlers=list(CONTROLLERS), before_request=check_request)
+    return Router(path=PATH, route_handlers=list(CONTROLLERS), before_request=check_request, after_request=watch)

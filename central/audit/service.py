@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.audit.models import AuditEntry
+from central.webhooks import outbox  # noqa: F401 - it listens for what is entered here
 
 #: What never stands in the log, whatever is handed over.
 _SECRET: Final = frozenset({"password", "password_hash", "secret", "totp_secret", "recovery", "key_hash", "token_hash"})

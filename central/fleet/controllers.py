@@ -1,20 +1,17 @@
 """Gateways in the API: what they are, how they are, and commands to them."""
 
-import hashlib
-import re
 from typing import Annotated, Any, Final
 
-import msgspec
 from litestar import Controller, Request, Response, delete, get, patch, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.guards import narrow
 from central.accounts.permissions import Permission, may
 from central.accounts.principal import Principal
 from central.api.paging import DEFAULT_LIMIT, Cursor, Limit, answer, decode, own_path
-from central.api.problems import ApiError, invalid
+from central.api.problems import invalid
 from central.api.query import instant_text, parse_choice, parse_span
 from central.api.schemas import Page
 from central.errors import NotFound
@@ -43,14 +40,9 @@ Who = NamedDependency[Principal]
 Asked = Request[Any, Any, Any]
 From = Annotated[str | None, QueryParameter(name="from", description="First instant: RFC 3339 or seconds since 1970")]
 To = Annotated[str | None, QueryParameter(name="to", description="Instant after the last one; now unless given")]
-Repeat = Annotated[
-    str | None,
-    HeaderParameter(name="Idempotency-Key", description="A text of your own; the same text gives the same command"),
-]
 
 STATUSES: Final = ("queued", "sent", "done", "failed", "expired")
 _DAY: Final = 86400
-_REPEAT_KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 class GatewayController(Controller):
@@ -157,16 +149,12 @@ class GatewayController(Controller):
         principal: Who,
         key: FromPath[str],
         data: JSONBody[CommandIn],
-        repeat: Repeat = None,
     ) -> Response[CommandOut]:
-        """Queue a command (201). With ``Idempotency-Key``, asking again returns the first one (200)."""
+        """Queue a command (201)."""
         if isinstance(data, CONTROLLING):
             narrow(db, principal, Permission.CONTROL)
         gateway = await entry.get(db, principal.tenant_id, Gateway, key)
-        command_id = _command_id(principal, gateway, repeat)
-        if command_id is not None and (found := await _repeated(db, principal, command_id, data)) is not None:
-            return Response(CommandOut.of(found), status_code=200)
-        row = await service.order(db, principal, gateway, data.action(), lifetime=data.lifetime, command_id=command_id)
+        row = await service.order(db, principal, gateway, data.action(), lifetime=data.lifetime)
         view = await service.get_command(db, principal.tenant_id, row.id)
         return Response(CommandOut.of(view), status_code=201, headers={"Location": f"/api/v1/commands/{row.id}"})
 
@@ -213,25 +201,3 @@ class CommandController(Controller):
     async def cancel_command(self, db: Db, principal: Who, command_id: FromPath[str]) -> CommandOut:
         """Take back a command that was not sent yet."""
         return CommandOut.of(await service.cancel(db, principal, command_id))
-
-
-def _command_id(principal: Principal, gateway: Gateway, repeat: str | None) -> str | None:
-    """The same person, gateway and text give the same command id, in every process and for ever."""
-    if repeat is None:
-        return None
-    if _REPEAT_KEY.fullmatch(repeat) is None:
-        raise invalid("Idempotency-Key", "has to be 1 to 200 visible ASCII characters")
-    text = f"{principal.tenant_id}/{principal.user_id}/{gateway.id}/{repeat}"
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-async def _repeated(
-    db: AsyncSession, principal: Principal, command_id: str, data: CommandIn
-) -> service.CommandView | None:
-    try:
-        found = await service.get_command(db, principal.tenant_id, command_id)
-    except NotFound:
-        return None
-    if msgspec.to_builtins(found.action) != msgspec.to_builtins(data.action()):
-        raise ApiError(422, "This Idempotency-Key was used for another command. Use a new one.")
-    return found

@@ -1,4 +1,4 @@
-"""Regular work: what is kept for a limited time is forgotten; missing CCEE sessions are found; alarms are told."""
+"""Regular work: old rows are forgotten, missing CCEE sessions found, alarms told, webhooks sent what happened."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,9 @@ from sqlalchemy import delete, select, tuple_
 
 from central.accounts.models import LoginSession
 from central.alarms.email import Render
-from central.alarms.jobs import tell
+from central.alarms.jobs import senders, tell
+from central.api.idempotency import KEPT
+from central.api.models import IdempotencyKey
 from central.ccee.jobs import watch
 from central.ccee.models import CceeCapture
 from central.fleet.models import GatewayHealth, ModuleHealth
@@ -21,6 +23,8 @@ from central.store.engine import Database, open_database
 from central.store.faults import is_passing, reason_of
 from central.store.lease import while_leading
 from central.store.migrate import require_current
+from central.webhooks.models import WebhookDelivery
+from central.webhooks.sending import Sender
 
 log = structlog.get_logger("metergate.jobs")
 
@@ -38,7 +42,11 @@ async def run_jobs(settings: Settings, stop: asyncio.Event, mail: Render) -> Non
         async with asyncio.TaskGroup() as group:
             group.create_task(_forget_for_ever(database, settings.retention, stop), name="jobs-forget")
             group.create_task(watch(database, settings.ccee, stop), name="jobs-ccee")
-            group.create_task(tell(database, settings.alarms, mail, stop), name="jobs-alarms")
+            group.create_task(
+                tell(database, senders(settings.alarms, settings.webhooks, mail), settings.alarms.tries, stop),
+                name="jobs-alarms",
+            )
+            group.create_task(Sender(database, settings.webhooks).run(stop), name="jobs-webhooks")
 
     try:
         await require_current(database)
@@ -77,6 +85,8 @@ async def forget(database: Database, retention: RetentionSettings, now: int) -> 
         (Rejected, Rejected.at, now - retention.rejected * _DAY),
         (CceeCapture, CceeCapture.started_ms, (now - retention.captures * _DAY) * 1000),
         (LoginSession, LoginSession.expires_at, now),
+        (WebhookDelivery, WebhookDelivery.next_at, now - retention.deliveries * _DAY),
+        (IdempotencyKey, IdempotencyKey.created_at, now - KEPT),
     ]
     return {table.__tablename__: await _forget(database, table, at, limit) for table, at, limit in limits}
 

@@ -39,6 +39,7 @@ from central.registry.models import (
 )
 from central.settings import DatabaseSettings, Settings
 from central.store.engine import Database
+from central.webhooks.models import Webhook, WebhookDelivery
 from ext.profile import pack
 from shared.intervals import day_range
 from shared.quality import Quality
@@ -158,7 +159,20 @@ async def _fill(db: Any, side: Side, now: int) -> None:
     command = await enqueue(db, tenant, gateway, ReadNow(meter.key, ["registers"]), by="test", now=now)
     await db.flush()
     connection, alarm, subscription = await _ccee(db, tenant, gateway, meter, now)
+    webhook = Webhook(
+        tenant_id=tenant, url="https://example.org/hook", kinds="", secret="s" * 64, enabled=True, created_at=now,
+        created_by="test",
+    )  # fmt: skip
+    db.add(webhook)
+    await db.flush()
+    delivery = WebhookDelivery(
+        webhook_id=webhook.id, kind="ping", body='{"id":"1","kind":"ping","at":"2026-03-10T00:00:00Z","data":{}}',
+        state="failed", tries=3, next_at=now, status=404, error="answered 404",
+    )  # fmt: skip
+    db.add(delivery)
+    await db.flush()
     side.ids = {
+        "webhook": webhook.id, "delivery": delivery.id,
         "connection": connection.id, "alarm": alarm.id, "subscription": subscription.id,
         "group": group.id, "installation": installation.id, "key": key[0].id, "command": command.id,
         "meter": meter.id, "gateway": gateway.id,

@@ -4,10 +4,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest_asyncio
+from httpx import ASGITransport, AsyncClient
 from litestar.testing import AsyncTestClient
 
+from central.app import create_app
+from central.settings import DatabaseSettings, Settings
 from central.store.engine import Database
-from tests.central.world import Side, make_side, running
+from tests.central.world import Side, bearer, make_side, running
 
 
 @pytest_asyncio.fixture
@@ -24,3 +27,13 @@ async def theirs(database: Database, ours: Side) -> Side:
 async def client(database: Database, database_url: str, ours: Side) -> AsyncIterator[AsyncTestClient[Any]]:
     async with running(database_url) as client:
         yield client
+
+
+@pytest_asyncio.fixture
+async def program(database: Database, database_url: str, ours: Side) -> AsyncIterator[AsyncClient]:
+    """A program with a key that may write, and any number of requests at once."""
+    app = create_app(Settings(database=DatabaseSettings(url=database_url)), follow=False)
+    transport = ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]
+    async with AsyncClient(transport=transport, base_url="http://testserver", headers=bearer(ours.write_key)) as found:
+        yield found
+    await app.state.database.close()

@@ -61,7 +61,7 @@ def requests(draw: st.DrawFn, document: dict[str, Any]) -> tuple[str, str, dict[
     filled = re.sub(
         r"\{\w+\}", lambda _: quote(draw(st.sampled_from([right, "1"]) | _TEXT.filter(_addressable)), safe=""), path
     )
-    names = [p["name"] for p in operation.get("parameters", ()) if p["in"] == "query"]
+    names = [p["name"] for p in operation.get("parameters", ()) if p.get("in") == "query"]
     query = {
         name: str(draw(_ODD)) for name in draw(st.lists(st.sampled_from(names), max_size=3) if names else st.just([]))
     }
