@@ -14,6 +14,7 @@ from central.accounts.models import Tenant
 from central.errors import Conflict, NotFound, Refused
 from central.metering.blocks import BlockError
 from central.metering.days import cut_anew
+from central.metering.months import months_anew
 from central.registry.models import (
     CommunicationModule,
     Customer,
@@ -150,7 +151,7 @@ async def _refuse_circle(session: AsyncSession, tenant_id: int, group_id: int, p
 
 
 async def _move_zone(session: AsyncSession, meter: Meter, zone: str) -> None:
-    """Cut the profiles that are there into the local days of the meter's new zone."""
+    """Cut the profiles that are there into the local days of the meter's new zone; its months are worked out anew."""
     await session.execute(select(Meter.id).where(Meter.id == meter.id).with_for_update())
     before = await _zone_in_force(session, meter, meter.zone)
     after = await _zone_in_force(session, meter, zone)
@@ -159,6 +160,7 @@ async def _move_zone(session: AsyncSession, meter: Meter, zone: str) -> None:
             await cut_anew(session, meter.tenant_id, meter.id, after, int(time.time()))
         except BlockError as error:
             raise Refused("zone", f"the profiles that are there cannot be cut into its days: {error}") from error
+        await months_anew(session, meter.tenant_id, meter.id, after)
 
 
 async def _zone_in_force(session: AsyncSession, meter: Meter, own: str) -> str:
