@@ -14,6 +14,7 @@ import click
 import structlog
 from rich.console import Console
 
+from central.seed.cli import seed
 from central.settings import Settings, SettingsError, load
 
 T = TypeVar("T")
@@ -46,7 +47,7 @@ def serve(settings: Settings) -> None:
     from central.store.engine import open_database
     from central.store.migrate import require_current
 
-    _with_database(settings, require_current, open_database)
+    with_database(settings, require_current, open_database)
     web = settings.web
     structlog.get_logger("metergate.web").info("pages and API", address=f"http://{web.host}:{web.port}/")
     uvicorn.run(create_app(settings), host=web.host, port=web.port, log_config=None, server_header=False, loop="uvloop")
@@ -81,7 +82,7 @@ def migrate(settings: Settings) -> None:
     from central.store.engine import open_database
     from central.store.migrate import migrate as upgrade
 
-    before, after = _with_database(settings, upgrade, open_database)
+    before, after = with_database(settings, upgrade, open_database)
     _console.print(f"schema {after}: " + ("nothing to do" if before == after else f"was {before or 'empty'}"))
 
 
@@ -118,7 +119,7 @@ def create_admin(
         return True
 
     try:
-        made = _with_database(settings, enter, open_database)
+        made = with_database(settings, enter, open_database)
     except AccountError as error:
         raise click.ClickException(str(error)) from error
     _console.print(f"administrator {login!r} " + ("entered" if made else "was there already"), markup=False)
@@ -150,7 +151,7 @@ def create_key(settings: Settings, login: str, name: str, write: bool, days: int
             )  # fmt: skip
 
     try:
-        text = _with_database(settings, enter, open_database)
+        text = with_database(settings, enter, open_database)
     except AccountError as error:
         raise click.ClickException(str(error)) from error
     click.echo(text)
@@ -176,10 +177,13 @@ def import_registry(settings: Settings, file: str) -> None:
             return await importer.import_registry(session, tenant.id, parsed)
 
     try:
-        counts = _with_database(settings, enter, open_database)
+        counts = with_database(settings, enter, open_database)
     except (CentralError, UnicodeDecodeError) as error:
         raise click.ClickException(f"{file}: {error}") from error
     _console.print(", ".join(f"{count} {name}" for name, count in counts.items() if count) or "the file is empty")
+
+
+cli.add_command(seed)
 
 
 @cli.command()
@@ -198,7 +202,7 @@ def check(settings: Settings) -> None:
         raise SystemExit(1)
 
 
-def _with_database(settings: Settings, work: Callable[[Any], Awaitable[T]], opener: Callable[[Settings], Any]) -> T:
+def with_database(settings: Settings, work: Callable[[Any], Awaitable[T]], opener: Callable[[Settings], Any]) -> T:
     """Run ``work`` on the database of the settings; what goes wrong becomes one sentence."""
 
     async def run() -> T:
