@@ -18,7 +18,7 @@ from central.ingest.directory import Directory, Lookup, TenantEntry
 from central.ingest.held import MAX_PARTS, Held
 from central.ingest.models import Rejected, Stream, StreamPart
 from central.metering.days import Blocks
-from central.metering.months import keep_months
+from central.metering.month_rows import keep_months
 from central.metering.store import (
     check_registers,
     check_snapshot,

@@ -14,7 +14,7 @@ from central.accounts.models import Tenant
 from central.errors import Conflict, NotFound, Refused
 from central.metering.blocks import BlockError
 from central.metering.days import cut_anew
-from central.metering.months import months_anew
+from central.metering.month_rows import months_anew
 from central.registry.models import (
     CommunicationModule,
     Customer,

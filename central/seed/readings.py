@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 import numpy as np
 
-from central.metering.months import month_number
+from central.metering.month_rows import month_number
 from central.metering.store import digest
 from central.seed.chance import Ints
 from central.seed.energy import POSTS, Block, Table, registers, running_maximum

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, delete, select, update
 from central.errors import Refused
 from central.ingest.commit import Committer
 from central.metering.models import MeterMonth, RegisterSet
-from central.metering.months import Month, energy_total, keep_months, month_number
+from central.metering.month_rows import Month, energy_total, keep_months, month_number
 from central.registry import changes
 from central.registry.models import Meter
 from central.store.engine import Database
