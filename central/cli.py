@@ -15,6 +15,7 @@ import structlog
 from rich.console import Console
 
 from central.accounts.permissions import Permission
+from central.seed.cli import seed
 from central.settings import Settings, SettingsError, load
 
 T = TypeVar("T")
@@ -47,7 +48,7 @@ def serve(settings: Settings) -> None:
     from central.store.engine import open_database
     from central.store.migrate import require_current
 
-    _with_database(settings, require_current, open_database)
+    with_database(settings, require_current, open_database)
     web = settings.web
     structlog.get_logger("metergate.web").info("pages and API", address=f"http://{web.host}:{web.port}/")
     uvicorn.run(create_app(settings), host=web.host, port=web.port, log_config=None, server_header=False, loop="uvloop")
@@ -82,7 +83,7 @@ def migrate(settings: Settings) -> None:
     from central.store.engine import open_database
     from central.store.migrate import migrate as upgrade
 
-    before, after = _with_database(settings, upgrade, open_database)
+    before, after = with_database(settings, upgrade, open_database)
     _console.print(f"schema {after}: " + ("nothing to do" if before == after else f"was {before or 'empty'}"))
 
 
@@ -119,7 +120,7 @@ def create_admin(
         return True
 
     try:
-        made = _with_database(settings, enter, open_database)
+        made = with_database(settings, enter, open_database)
     except AccountError as error:
         raise click.ClickException(str(error)) from error
     _console.print(f"administrator {login!r} " + ("entered" if made else "was there already"), markup=False)
@@ -162,7 +163,7 @@ def create_key(
             )  # fmt: skip
 
     try:
-        text = _with_database(settings, enter, open_database)
+        text = with_database(settings, enter, open_database)
     except AccountError as error:
         raise click.ClickException(str(error)) from error
     click.echo(text)
@@ -188,10 +189,13 @@ def import_registry(settings: Settings, file: str) -> None:
             return await importer.import_registry(session, tenant.id, parsed)
 
     try:
-        counts = _with_database(settings, enter, open_database)
+        counts = with_database(settings, enter, open_database)
     except (CentralError, UnicodeDecodeError) as error:
         raise click.ClickException(f"{file}: {error}") from error
     _console.print(", ".join(f"{count} {name}" for name, count in counts.items() if count) or "the file is empty")
+
+
+cli.add_command(seed)
 
 
 @cli.command()
@@ -210,7 +214,7 @@ def check(settings: Settings) -> None:
         raise SystemExit(1)
 
 
-def _with_database(settings: Settings, work: Callable[[Any], Awaitable[T]], opener: Callable[[Settings], Any]) -> T:
+def with_database(settings: Settings, work: Callable[[Any], Awaitable[T]], opener: Callable[[Settings], Any]) -> T:
     """Run ``work`` on the database of the settings; what goes wrong becomes one sentence."""
 
     async def run() -> T:

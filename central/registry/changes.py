@@ -20,6 +20,7 @@ from central.audit.service import record
 from central.errors import Conflict, Refused
 from central.metering.blocks import BlockError
 from central.metering.days import cut_anew
+from central.metering.month_rows import months_anew
 from central.registry import faults, records, relations, words
 from central.registry.faults import Fault, refuse
 from central.registry.fields import EPOCH, Dates, Members, Reference
@@ -216,7 +217,7 @@ async def _parts(db: AsyncSession, kind: Kind, rows: Sequence[Row]) -> None:
 
 
 async def _move_zones(db: AsyncSession, tenant_id: int, rows: Sequence[Row]) -> None:
-    """Cut the profiles that are there into the local days of a meter's new zone."""
+    """Cut the profiles that are there into the local days of a meter's new zone; its months are worked out anew."""
     default = ""
     for row in rows:
         if "zone" not in row.values or row.before is None:
@@ -229,6 +230,7 @@ async def _move_zones(db: AsyncSession, tenant_id: int, rows: Sequence[Row]) -> 
                 await cut_anew(db, tenant_id, row.id, after, int(time.time()))
             except BlockError as error:
                 raise Refused("zone", f"the profiles that are there cannot be cut into its days: {error}") from error
+            await months_anew(db, tenant_id, row.id, after)
 
 
 async def _refuse_outside(db: AsyncSession, kind: Kind, rows: Sequence[Row]) -> None:
