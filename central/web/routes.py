@@ -22,6 +22,7 @@ from central.web.pages import (
     meter,
     meter_data,
     meters,
+    navigation,
     overview,
 )
 from central.web.render import page, static_router, viewer
@@ -45,6 +46,8 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     alarms.alarms, alarms.acknowledge, alarms.alarms_count, alarms.alarm_subscriptions, alarms.subscribe,
     alarms.unsubscribe,
     config.edit, config.check, config.apply, config.applied, config.applied_state,
+    navigation.communication_tree, navigation.business_tree, navigation.tree_states, navigation.find,
+    navigation.customer, navigation.module,
 )  # fmt: skip
 
 
