@@ -223,7 +223,10 @@ class OpeningHours(Base):
 
 class Customer(Base):
     __tablename__ = "customer"
-    __table_args__ = (UniqueConstraint("tenant_id", "external_key"),)
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "external_key"),
+        Index("ix_customer_group_name", "group_id", "name", "id"),  # a level of the tree, in order
+    )
 
     id: Mapped[Id]
     tenant_id: Mapped[TenantId]

@@ -23,6 +23,7 @@ from central.web.pages import (
     meter,
     meter_data,
     meters,
+    navigation,
     overview,
     provider,
     roles,
@@ -58,6 +59,8 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     users.take,
     roles.list_roles, roles.create, roles.save, roles.remove,
     audit.audit, audit.audit_csv,
+    navigation.communication_tree, navigation.business_tree, navigation.tree_states, navigation.find,
+    navigation.customer, navigation.module,
 )  # fmt: skip
 
 

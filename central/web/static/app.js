@@ -2,6 +2,7 @@
 import { mountCharts } from "./charts/mount.js";
 import { mountGrids } from "./grids.js";
 import { mountMaps } from "./map.js";
+import "./tree.js";
 
 document.addEventListener("submit", (event) => {
   const question = event.target.dataset?.confirm;

@@ -384,6 +384,7 @@ def _columns() -> None:
         op.add_column("customer", sa.Column(name, sa.String(length), **text))
     for name in ("activity", "commercial_activity", "activity_class", "opening_hours"):
         _reference("customer", name)
+    op.create_index("ix_customer_group_name", "customer", ["group_id", "name", "id"])
     _reference("metering_point", "installation_status", "status_id")
     op.add_column("meter", sa.Column("can_cut", sa.Boolean(), nullable=False, server_default=sa.false()))
     for name in ("daylight_saving", "holiday_group", "tariff"):
