@@ -29,7 +29,8 @@ MOST_PERIODS = 24
 class Billing:
     """The last periods of a meter, oldest first; without a ``lot`` they are calendar months.
 
-    ``read_at`` is the instant of the last register reading. ``due_on`` of the last period is the planned bill date.
+    ``read_at`` is the instant of the last register reading, ``measured`` the numbers C of the quantities that its
+    cumulative registers have. ``due_on`` of the last period is the planned bill date.
     """
 
     lot: Lot | None
@@ -37,6 +38,7 @@ class Billing:
     periods: Sequence[Period]
     bills: Sequence[PeriodBill]
     read_at: int | None
+    measured: frozenset[int]
 
     @property
     def pairs(self) -> Iterable[tuple[Period, PeriodBill]]:
@@ -55,7 +57,7 @@ async def billing(
     at = int(time.time()) if now is None else now
     lot_id = view.lot.id if view.lot else None
     found = await periods(session, lot_id, local_date(at, zone_of(view.zone)), _count(count))
-    return await _billing(session, view, found, quantity, at)
+    return await _billing(session, view, found, quantity, at, view.lot)
 
 
 async def months(session: AsyncSession, view: MeterView, *, count: int = 3, now: int | None = None) -> Billing:
@@ -63,7 +65,7 @@ async def months(session: AsyncSession, view: MeterView, *, count: int = 3, now:
     at = int(time.time()) if now is None else now
     today = local_date(at, zone_of(view.zone))
     found = billing_periods(CALENDAR_MONTHS.dates, CALENDAR_MONTHS.reading_day, today, _count(count))
-    return await _billing(session, view, found, ACTIVE_DELIVERED, at)
+    return await _billing(session, view, found, ACTIVE_DELIVERED, at, None)
 
 
 async def bill_days(session: AsyncSession, view: MeterView, first: date, last: date) -> frozenset[date]:
@@ -75,7 +77,7 @@ async def bill_days(session: AsyncSession, view: MeterView, first: date, last: d
 
 
 async def _billing(
-    session: AsyncSession, view: MeterView, found: Sequence[Period], quantity: Quantity, now: int
+    session: AsyncSession, view: MeterView, found: Sequence[Period], quantity: Quantity, now: int, lot: Lot | None
 ) -> Billing:
     tz = zone_of(view.zone)
     spans = [Range(day_start(each.first_day, tz), day_start(each.due_on, tz)) for each in found]
@@ -91,8 +93,8 @@ async def _billing(
         bills = [bill(span, readings, series if span in lacking else None, calendar, quantity, now) for span in spans]
     except BillingError as error:  # counts that no meter has
         raise Refused("quantity", str(error)) from error
-    read_at = max((each.at for each in readings if not each.period), default=None)
-    return Billing(view.lot, quantity, found, bills, read_at)
+    last = readings[-1] if readings else None
+    return Billing(lot, quantity, found, bills, last.at if last else None, _measured(last))
 
 
 async def _readings(
@@ -114,6 +116,11 @@ async def _readings(
     rows = await session.scalars(select(RegisterSet).where(RegisterSet.id.in_(wanted)).order_by(RegisterSet.at))
     ratio = service.multiplier(view.meter)
     return [decode_set(row, ratio) for row in rows]
+
+
+def _measured(reading: RegisterReadingView | None) -> frozenset[int]:
+    registers = reading.registers if reading else ()
+    return frozenset(each.quantity.c for each in registers if each.quantity.d == Process.CUMULATIVE)
 
 
 def _count(count: int) -> int:

@@ -97,7 +97,7 @@ def range_consumption(
         lookup = lookup_for(calendar, part.step, part.start, part.end)
         rows = list(bill_series(values, flags, part.start, lookup, int(NOT_BILLABLE), window).rows())
     posts: dict[int, list[SlotTotal]] = {Post.TOTAL: rows} if rows else {}
-    for row in rows:  # of several months
+    for row in rows:  # of several months where a period or the calendar's zone has parts of them
         posts.setdefault(row.slot % SLOTS_PER_MONTH, []).append(row)
     return {post: _post(post, mine, part, window * part.step) for post, mine in posts.items()}, count
 

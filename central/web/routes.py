@@ -16,11 +16,13 @@ from central.web.pages import (
     ccee,
     config,
     connections,
+    customer,
     fleet_data,
     forwards,
     gateways,
     meter,
     meter_data,
+    meter_tabs,
     meters,
     overview,
 )
@@ -33,7 +35,7 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     overview.overview, overview.totals, overview.trouble,
     fleet_data.fleet_consumption, fleet_data.fleet_availability, fleet_data.gateway_health, fleet_data.gateway_clock,
     meters.meters, meters.meters_data, meters.meters_csv,
-    meter.meter, meter.meter_status, meter.meter_now, meter.meter_registers, meter.meter_commands,
+    meter.meter_status, meter.meter_now, meter.meter_registers, meter.meter_commands,
     meter.read_now, meter.set_clock, meter.reread, meter.close_bill,
     meter_data.profile_data, meter_data.consumption_data, meter_data.demand_data, meter_data.module_data,
     gateways.gateways, gateways.gateways_list, gateways.gateway, gateways.gateway_live, gateways.gateway_progress,
@@ -45,6 +47,8 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     alarms.alarms, alarms.acknowledge, alarms.alarms_count, alarms.alarm_subscriptions, alarms.subscribe,
     alarms.unsubscribe,
     config.edit, config.check, config.apply, config.applied, config.applied_state,
+    meter_tabs.meter, meter_tabs.readings, meter_tabs.billing, meter_tabs.registration_tab, meter_tabs.reports,
+    meter_data.billing_consumption, meter_data.billing_demand, customer.customer,
 )  # fmt: skip
 
 
