@@ -17,11 +17,13 @@ from central.web.pages import (
     ccee,
     config,
     connections,
+    customer,
     fleet_data,
     forwards,
     gateways,
     meter,
     meter_data,
+    meter_tabs,
     meters,
     navigation,
     overview,
@@ -39,7 +41,7 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     overview.overview, overview.totals, overview.trouble,
     fleet_data.fleet_consumption, fleet_data.fleet_availability, fleet_data.gateway_health, fleet_data.gateway_clock,
     meters.meters, meters.meters_data, meters.meters_csv,
-    meter.meter, meter.meter_status, meter.meter_now, meter.meter_registers, meter.meter_commands,
+    meter.meter_status, meter.meter_now, meter.meter_registers, meter.meter_commands,
     meter.read_now, meter.set_clock, meter.reread, meter.close_bill,
     meter_data.profile_data, meter_data.consumption_data, meter_data.demand_data, meter_data.module_data,
     gateways.gateways, gateways.gateways_list, gateways.gateway, gateways.gateway_live, gateways.gateway_progress,
@@ -61,6 +63,8 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     audit.audit, audit.audit_csv,
     navigation.communication_tree, navigation.business_tree, navigation.tree_states, navigation.find,
     navigation.customer, navigation.module,
+    meter_tabs.meter, meter_tabs.readings, meter_tabs.billing, meter_tabs.registration_tab, meter_tabs.reports,
+    meter_data.billing_consumption, meter_data.billing_demand, customer.customer,
 )  # fmt: skip
 
 

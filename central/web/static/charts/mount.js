@@ -2,8 +2,12 @@
 import { bars } from "./bars.js";
 import { lines } from "./lines.js";
 import { profile } from "./profile.js";
+import { bills } from "./bills.js";
+import { maxima } from "./maxima.js";
+import { spark } from "./spark.js";
 
 const kinds = { bars, lines, profile };
+Object.assign(kinds, { bills, maxima, spark });
 const mounted = new Set();
 
 export function mountCharts(root) {
@@ -13,7 +17,11 @@ export function mountCharts(root) {
     show(element);
     new ResizeObserver(() => element.chart?.resize()).observe(element);
     const seconds = Number(element.dataset.every);
-    if (seconds) setInterval(() => document.hidden || show(element), seconds * 1000);
+    if (!seconds) continue;
+    const timer = setInterval(() => {
+      if (!element.isConnected) clearInterval(timer);
+      else if (!document.hidden) show(element);
+    }, seconds * 1000);
   }
 }
 
