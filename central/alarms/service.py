@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.alarms.models import Alarm, AlarmNotice, AlarmSubscription
 from central.alarms.severity import Severity
-from central.audit.service import Author, record
 from central.api.query import instant_text, optional_text
+from central.audit.service import Author, record
 from central.errors import Conflict, NotFound, Refused
 from central.registry.models import Meter
 from central.store.pages import Page, bounded, place

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from central.errors import Refused
 from central.metering import service
 from central.metering.bill_view import NEAR, PeriodBill, bill, enough, register_bill
-from central.metering.calendars import calendar_of
+from central.metering.calendars import calendar_in_force
 from central.metering.models import RegisterSet
 from central.metering.registers import RegisterReadingView, decode_set
 from central.registry.lots import CALENDAR_MONTHS, Period, billing_periods, periods
@@ -88,7 +88,7 @@ async def _billing(
         end = min(lacking[-1].end, now + 1)
         channel = quantity.with_process(Process.PROFILE)
         series = await service.profile(session, view, channel, lacking[0].start, max(end, lacking[0].start + 1))
-    calendar = calendar_of(view.meter.calendar, view.zone)
+    calendar = await calendar_in_force(session, view.meter, view.zone)
     try:
         bills = [bill(span, readings, series if span in lacking else None, calendar, quantity, now) for span in spans]
     except BillingError as error:  # counts that no meter has

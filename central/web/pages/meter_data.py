@@ -13,8 +13,6 @@ from central.fleet import service as fleet
 from central.metering import bills
 from central.metering import service as metering
 from central.metering.calendars import calendar_in_force
-from central.metering.consumption import MonthConsumption
-from central.metering.calendars import calendar_of
 from central.registry import service as registry
 from central.web import labels
 from central.web.forms import Db, Key, Search, Who
