@@ -13,11 +13,12 @@ from central.ingest.commit import Committer
 from central.metering.models import MeterMonth, RegisterSet
 from central.metering.month_rows import Month, energy_total, keep_months, month_number
 from central.registry import changes
+from central.registry.kinds import METER
 from central.registry.models import Meter
 from central.store.engine import Database
 from shared.intervals import local_date, zone
 from shared.wire import Item, RegisterReading, RegisterValue
-from tests.central.samples import MIDNIGHT, TOPIC, delivery, enter_tenant
+from tests.central.samples import MIDNIGHT, TOPIC, delivery, enter_tenant, person
 
 migration = importlib.import_module("central.store.migrations.versions.0004_rights_and_registry")
 ZONES = {"m0": "", "m1": "Asia/Tokyo", "m2": "America/Noronha"}
@@ -113,7 +114,7 @@ async def test_another_zone_has_the_months_worked_out_anew(database: Database) -
     assert [row[2] for row in await months(database)] == [march, march]
     async with database.write() as session:
         meter = (await session.scalars(select(Meter.id).where(Meter.key == "m1"))).one()
-        await changes.update(session, tenant, Meter, meter, zone="Europe/Lisbon")
+        await changes.patch(session, person(tenant), METER, "m1", {"zone": "Europe/Lisbon"})
     assert [(row[1] == meter, row[2]) for row in await months(database)] == [
         (True, march), (True, march + 1), (False, march),
     ]  # fmt: skip
@@ -121,7 +122,7 @@ async def test_another_zone_has_the_months_worked_out_anew(database: Database) -
     assert kept == await worked_out(database)
     async with database.write() as session:
         with pytest.raises(Refused):
-            await changes.update(session, tenant, Meter, meter, zone="Europe/Nowhere")
+            await changes.patch(session, person(tenant), METER, "m1", {"zone": "Europe/Nowhere"})
     assert await months(database) == kept
 
 
@@ -136,7 +137,7 @@ async def test_rows_of_another_tenant_are_not_touched(database: Database) -> Non
     async with database.write() as session:
         meter = (await session.scalars(select(Meter.id).where(Meter.tenant_id == one))).one()
         await session.execute(update(RegisterSet).where(RegisterSet.meter_id == meter).values(at=MIDNIGHT + 40 * 86400))
-        await changes.update(session, one, Meter, meter, zone="Asia/Tokyo")
+        await changes.patch(session, person(one), METER, "m", {"zone": "Asia/Tokyo"})
     assert [(row[0], row[2]) for row in await months(database)] == [(one, 24315), (other, 24314)]
 
 
