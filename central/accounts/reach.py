@@ -4,6 +4,10 @@ A session whose ``info`` holds a :class:`Reach` sees only rows within it, whatev
 what is out of reach does not exist for it. Handlers get such a session (``central.app``) for the permission they need,
 so a person who may read everything and command one gateway finds only that gateway when commanding.
 
+What such a session writes has to lie within its reach too, after the change: nothing is entered or moved to where its
+person may not act, a gateway shared with others is not changed by who reaches only some of its meters, and what belongs
+to the tenant as a whole is not changed at all. Core statements (``X.__table__``) know no reach.
+
 The tenant is not part of this: queries name it themselves, and are tested for it.
 """
 
@@ -12,22 +16,37 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, event, false, literal, or_, select, union
-from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, with_loader_criteria
 
 from central.alarms.models import Alarm
 from central.ccee.models import CceeCapture, CceeConnection, CceeMeter
+from central.errors import OutOfReach
 from central.fleet.models import FleetCommand, GatewayHealth, GatewayLive, ModuleHealth
 from central.metering.models import Event, MeterMonth, ProfileSeries, RegisterSet, Snapshot
 from central.registry.models import (
+    Activity,
+    ActivityClass,
+    CommercialActivity,
     CommunicationModule,
     Customer,
     CustomerGroup,
+    DaylightSaving,
     Gateway,
+    Holiday,
+    HolidayGroup,
+    HolidayMember,
     Installation,
+    InstallationStatus,
+    Lot,
+    LotDate,
     Meter,
     MeteringPoint,
+    MeterModel,
+    OpeningHours,
     SearchWord,
     Supply,
+    Tariff,
 )
 
 REACH: Final = "reach"
@@ -166,6 +185,21 @@ def is_limited(table: Any) -> bool:
     return table in _LIMITS
 
 
+#: Tables of the tenant as a whole: nobody changes them whose right holds only in a part of it.
+_WHOLE: Final = (
+    MeterModel, Lot, LotDate, Holiday, HolidayGroup, HolidayMember, DaylightSaving, Tariff, InstallationStatus,
+    Activity, CommercialActivity, ActivityClass, OpeningHours,
+)  # fmt: skip
+#: Objects that are looked at after a change: what people enter, and orders. The rest follows from these.
+_ENTERED: Final = (CustomerGroup, Customer, MeteringPoint, Meter, Installation, Supply, FleetCommand)
+
+
+def is_part(session: AsyncSession, gateway_id: int) -> bool:
+    """Whether this session reaches a gateway only through some of its meters: the rest of it is not its business."""
+    reach: Reach | None = session.info.get(REACH)
+    return reach is not None and not reach.everywhere and gateway_id not in reach.gateways
+
+
 @event.listens_for(Session, "do_orm_execute")
 def _keep_to_reach(state: ORMExecuteState) -> None:
     reach: Reach | None = state.session.info.get(REACH)
@@ -176,3 +210,20 @@ def _keep_to_reach(state: ORMExecuteState) -> None:
     state.statement = state.statement.options(
         *(with_loader_criteria(table, limit(table, reach), include_aliases=True) for table, limit in _LIMITS.items())
     )
+
+
+@event.listens_for(Session, "after_flush")
+def _stay_within_reach(session: Session, _context: UOWTransaction) -> None:
+    """Refuse what was written beyond the reach; the transaction ends with it."""
+    reach: Reach | None = session.info.get(REACH)
+    if reach is None or reach.everywhere:
+        return
+    for row in (*session.new, *session.dirty, *session.deleted):
+        gateway_id = row.id if isinstance(row, Gateway) else getattr(row, "gateway_id", None)
+        shared = isinstance(row, (Gateway, CommunicationModule)) and gateway_id not in reach.gateways
+        if isinstance(row, _WHOLE) or shared:
+            raise OutOfReach(row.__tablename__)
+    for kind in _ENTERED:
+        ids = {row.id for row in (*session.new, *session.dirty) if isinstance(row, kind)}
+        if ids - set(session.scalars(select(kind.id).where(kind.id.in_(ids)))):
+            raise OutOfReach(kind.__tablename__)

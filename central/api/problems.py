@@ -23,8 +23,8 @@ from central.accounts.errors import (
     LoginThrottled,
     SetupRefused,
 )
-from central.errors import Conflict, NotFound, Refused
 from central.store.faults import is_passing
+from central.errors import Conflict, NotFound, OutOfReach, Refused
 
 MEDIA_TYPE: Final = "application/problem+json"
 _PATH = re.compile(r" - at `\$\.?(.*)`$")
@@ -149,6 +149,8 @@ def _service_error(error: Exception) -> ApiError | None:
             return ApiError(422, str(error), [Fault(error.field, error.message)])
         case Conflict():
             return ApiError(409, str(error))
+        case OutOfReach():
+            return ApiError(403, str(error))
         case _:
             return None
 

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.models import Tenant
+from central.accounts.reach import is_part
 from central.errors import NotFound
 from central.fleet.models import GatewayLive
 from central.fleet.states import decode_state, meter_states
@@ -125,7 +127,7 @@ async def find_gateways(
         query = query.where(matching(tenant_id, GATEWAY, search))
     if after is not None:
         query = query.where(Gateway.key > after)
-    views = [_gateway_view(row) for row in (await session.execute(query)).all()]
+    views = [await _gateway_view(session, row) for row in (await session.execute(query)).all()]
     return Page(views[:limit], views[limit - 1].gateway.key if len(views) > limit else None)
 
 
@@ -134,7 +136,7 @@ async def get_gateway(session: AsyncSession, tenant_id: int, key: str) -> Gatewa
     row = (await session.execute(_gateways(tenant_id).where(Gateway.key == key))).one_or_none()
     if row is None:
         raise NotFound("gateway", key)
-    return _gateway_view(row)
+    return await _gateway_view(session, row)
 
 
 async def gateway_meters(session: AsyncSession, tenant_id: int, gateway_id: int) -> Sequence[MeterView]:
@@ -236,5 +238,24 @@ def _gateways(tenant_id: int) -> Any:
     )
 
 
-def _gateway_view(row: Any) -> GatewayView:
-    return GatewayView(row[0], row[1], decode_state(row[1]), row[2])
+async def _gateway_view(session: AsyncSession, row: Any) -> GatewayView:
+    """The view of one row. Who reaches only some of its meters sees neither the others nor the configuration of all."""
+    gateway, live, meters = row
+    state = decode_state(live)
+    if live is not None and is_part(session, gateway.id):
+        keys = await seen_meters(session, gateway.id)
+        live = GatewayLive(
+            gateway_id=gateway.id, online=live.online, contact_at=live.contact_at, changed_at=live.changed_at,
+            config="", config_hash="", state=None,
+        )  # fmt: skip
+        state = state and msgspec.structs.replace(
+            state, config="", meters=[each for each in state.meters if each.meter in keys],
+            forwards=[each for each in state.forwards if each.meter in keys],
+            lines=[msgspec.structs.replace(each, owner="", error="") for each in state.lines],
+        )  # fmt: skip
+    return GatewayView(gateway, live, state, meters)
+
+
+async def seen_meters(session: AsyncSession, gateway_id: int) -> frozenset[str]:
+    """Keys of a gateway's meters that this session reaches."""
+    return frozenset(await session.scalars(select(Meter.key).where(Meter.gateway_id == gateway_id)))

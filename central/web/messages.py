@@ -16,7 +16,7 @@ from central.accounts.errors import (
     SetupRefused,
 )
 from central.accounts.passwords import MAX_LENGTH, MIN_LENGTH
-from central.errors import CentralError, Conflict, NotFound, Refused
+from central.errors import CentralError, Conflict, NotFound, OutOfReach, Refused
 from central.web.i18n import gettext
 
 
@@ -82,6 +82,8 @@ def service_problem(error: CentralError) -> str:
             return gettext("What you typed is not the meter's serial. Nothing was sent.")
         case NotFound():
             return gettext("It is not there any more: load the page again.")
+        case OutOfReach():
+            return gettext("This is not wholly within what you may change.")
         case _:
             return str(error)
 

@@ -14,15 +14,16 @@ from litestar.testing import AsyncTestClient
 from sqlalchemy import select
 
 from central.accounts import keys
-from central.accounts.models import Tenant, User
+from central.accounts.models import Grant, Role, Tenant, User
 from central.accounts.principal import Principal
 from central.accounts.roles import grant, make_roles
 from central.accounts.sessions import NewSession, open_session
+from central.accounts.tokens import digest
 from central.alarms.models import Alarm, AlarmSubscription
 from central.app import create_app
 from central.ccee.models import CceeConnection
 from central.ccee.store import store_captures, store_connections
-from central.fleet.models import GatewayHealth, ModuleHealth
+from central.fleet.models import GatewayHealth, GatewayLive, ModuleHealth
 from central.fleet.service import enqueue
 from central.metering.models import Event, RegisterSet, Snapshot
 from central.registry import words
@@ -44,7 +45,16 @@ from ext.profile import pack
 from shared.intervals import day_range
 from shared.quality import Quality
 from shared.quantities import ACTIVE_PROFILE
-from shared.wire import GatewayTelemetry, InstantSnapshot, ReadNow, RegisterValue, encode
+from shared.wire import (
+    GatewayState,
+    GatewayTelemetry,
+    InstantSnapshot,
+    LineState,
+    MeterState,
+    ReadNow,
+    RegisterValue,
+    encode,
+)
 from tests.central.ccee.samples import capture
 from tests.central.ccee.samples import connection as sample
 from tests.central.samples import add_day
@@ -157,6 +167,9 @@ async def _fill(db: Any, side: Side, now: int) -> None:
         db, Principal.of_session(side.admin, "", b""), "spare", permissions="read", expires_at=None, now=now
     )
     command = await enqueue(db, tenant, gateway, ReadNow(meter.key, ["registers"]), by="test", now=now)
+    db.add(Role(tenant_id=tenant, key="spare", name="Spare", permissions="read", builtin=False))
+    grants = (await db.scalars(select(Grant).where(Grant.user_id == side.viewer.id))).all()
+    spare = digest((await open_session(db, side.admin, "127.0.0.1", "spare", now)).token).hex()[:16]
     await db.flush()
     connection, alarm, subscription = await _ccee(db, tenant, gateway, meter, now)
     webhook = Webhook(
@@ -175,8 +188,75 @@ async def _fill(db: Any, side: Side, now: int) -> None:
         "webhook": webhook.id, "delivery": delivery.id,
         "connection": connection.id, "alarm": alarm.id, "subscription": subscription.id,
         "group": group.id, "installation": installation.id, "key": key[0].id, "command": command.id,
-        "meter": meter.id, "gateway": gateway.id,
+        "meter": meter.id, "gateway": gateway.id, "grant": grants[0].id, "session": spare,
     }  # fmt: skip
+
+
+#: Stands in every key and name of what :func:`add_far` enters.
+FAR = "zz-far"
+
+
+async def add_far(database: Database, side: Side) -> dict[str, Any]:
+    """Enter a second group with a customer, point, meter, module and gateway of the tenant; returns their ids.
+
+    A third meter of that group hangs on the first gateway: who reaches the first group reaches the gateway, not it.
+    """
+    now = int(time.time())
+    tenant, at = side.tenant.id, {"created_at": now}
+    async with database.write() as db:
+        group = CustomerGroup(tenant_id=tenant, name=f"{FAR} group")
+        gateway = Gateway(tenant_id=tenant, key=f"{FAR}-gw", name=f"{FAR} gateway", **at)
+        db.add_all([group, gateway])
+        await db.flush()
+        module = CommunicationModule(
+            tenant_id=tenant, key=f"{FAR}-mod", name=f"{FAR} module", gateway_id=gateway.id, **at
+        )
+        db.add(module)
+        await db.flush()
+        ids: dict[str, Any] = {}
+        for key, gateway_id in ((f"{FAR}-m", gateway.id), (f"{FAR}-m2", side.ids["gateway"])):
+            customer = Customer(
+                tenant_id=tenant, external_key=f"{key}-c", name=f"{key}-customer", group_id=group.id, **at
+            )
+            db.add(customer)
+            await db.flush()
+            point = MeteringPoint(
+                tenant_id=tenant, key=f"{key}-p", name=key, customer_id=customer.id, address=f"{key}-street",
+                latitude=-10.5, longitude=-50.5, **at,
+            )  # fmt: skip
+            meter = Meter(tenant_id=tenant, key=key, serial=f"{key}-serial", name="", gateway_id=gateway_id, **at)
+            db.add_all([point, meter])
+            await db.flush()
+            installation = Installation(
+                tenant_id=tenant, meter_id=meter.id, point_id=point.id, starts_at=START - 86400,
+                module_id=module.id if gateway_id == gateway.id else None,
+            )  # fmt: skip
+            db.add(installation)
+            await db.flush()
+            ids.setdefault("installation", installation.id)
+            ids.setdefault("meter", meter.id)
+            if gateway_id == gateway.id:
+                await _readings(db, tenant, gateway, module, meter, now)
+                command = await enqueue(db, tenant, gateway, ReadNow(key, ["registers"]), by=f"{FAR} person", now=now)
+                connection, alarm = await _ccee_trouble(db, tenant, gateway, meter, now)
+                ids |= {"command": command.id, "connection": connection.id, "alarm": alarm.id}
+            else:
+                shared = await db.get_one(Gateway, gateway_id)
+                await enqueue(db, tenant, shared, ReadNow(key, ["registers"]), by=f"{FAR} person", now=now)
+        states = [
+            MeterState("meter-1", "line-1", "ok", "simulated"),
+            MeterState(f"{FAR}-m2", "line-1", "stale", "simulated", error=f"{FAR} trouble"),
+        ]
+        told = GatewayState(
+            now, True, lines=[LineState("line-1", "busy", owner=f"{FAR}-m2", error=f"{FAR} noise")], meters=states
+        )
+        db.add(
+            GatewayLive(
+                gateway_id=side.ids["gateway"], online=True, contact_at=now, changed_at=now, state=encode(told),
+                config=f'[gateway]\nid = "gw-1"\n[[meters]]\nid = "{FAR}-m2"\n', config_hash="abc",
+            )
+        )  # fmt: skip
+    return ids | {"group": group.id, "gateway": gateway.id}
 
 
 async def _ccee(
@@ -188,14 +268,21 @@ async def _ccee(
     )
     db.add(subscription)
     await db.flush()
+    row, alarm = await _ccee_trouble(db, tenant, gateway, meter, now)
+    return row, alarm, subscription
+
+
+async def _ccee_trouble(db: Any, tenant: int, gateway: Gateway, meter: Meter, now: int) -> tuple[CceeConnection, Alarm]:
     first, second = (sample(meter.key, START + 3600 * n, "I03") for n in (1, 2))
     await store_connections(db, [(tenant, meter.id, gateway.id, each) for each in (first, second)], now)
     await store_captures(db, [(tenant, meter.id, capture(second))])
     row = await db.scalar(
-        select(CceeConnection).where(CceeConnection.started_ms == second.started_ms, CceeConnection.tenant_id == tenant)
+        select(CceeConnection).where(
+            CceeConnection.started_ms == second.started_ms, CceeConnection.meter_id == meter.id
+        )
     )
-    alarm = await db.scalar(select(Alarm).where(Alarm.code == "I11", Alarm.tenant_id == tenant))
-    return row, alarm, subscription
+    alarm = await db.scalar(select(Alarm).where(Alarm.code == "I11", Alarm.meter_id == meter.id))
+    return row, alarm
 
 
 async def _readings(
