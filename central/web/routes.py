@@ -31,6 +31,9 @@ from central.web.pages import (
     roles,
     second_factor,
     users,
+    registry,
+    registry_import,
+    registry_relations,
 )
 from central.web.render import page, static_router, viewer
 
@@ -65,6 +68,13 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     navigation.customer, navigation.module,
     meter_tabs.meter, meter_tabs.readings, meter_tabs.billing, meter_tabs.registration_tab, meter_tabs.reports,
     meter_data.billing_consumption, meter_data.billing_demand, customer.customer,
+    registry.registry, registry.registry_list, registry.registry_pick, registry.registry_export, registry.registry_new,
+    registry.registry_create, registry.registry_one, registry.registry_form, registry.registry_save,
+    registry.registry_delete, registry.registry_end_meter, registry.registry_members,
+    registry_relations.exchange_meter, registry_relations.change_customer, registry_relations.place_meter,
+    registry_relations.correct_relation,
+    registry_import.registry_import, registry_import.registry_template, registry_import.registry_bring,
+    registry_import.registry_preview, registry_import.registry_refused, registry_import.registry_apply,
 )  # fmt: skip
 
 
