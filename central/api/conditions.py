@@ -6,9 +6,13 @@ from typing import Final
 
 from litestar.datastructures import Headers
 
-from central.api.problems import ApiError
+from central.api.problems import ApiError, invalid
 
-_TAG: Final = re.compile(r'(W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
+_TAG: Final = re.compile(r'(W/)?"([!#-~]*)"')
+#: ``*``, or entity tags with commas between them; at most so long.
+PATTERN: Final = r'^(\*|(W/)?"[!#-~]*"([ \t]*,[ \t]*(W/)?"[!#-~]*")*)$'
+LONGEST: Final = 1000
+NAMES: Final = ("If-Match", "If-None-Match")
 #: What a tag gains when its answer is sent compressed: other octets need another strong tag.
 CODED: Final = "-gzip"
 
@@ -21,6 +25,17 @@ def tag_of(body: bytes) -> str:
 def coded(tag: str) -> str:
     """The tag of the same answer, compressed."""
     return f'{tag[:-1]}{CODED}"'
+
+
+def check_syntax(headers: Headers) -> None:
+    """Refuse (422) conditions that are no lists of entity tags."""
+    for name in NAMES:
+        if name in headers:
+            text = given(headers, name)
+            if len(text) > LONGEST or not re.fullmatch(PATTERN, text):
+                raise invalid(
+                    name, f'{text[:64]!r} is no entity tag: write it as it came, with its quotes, or "*" bare'
+                )
 
 
 def given(headers: Headers, name: str) -> str:

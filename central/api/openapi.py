@@ -14,6 +14,7 @@ from litestar.router import Router
 from litestar.routes import BaseRoute
 from litestar.types import ControllerRouterHandler
 
+from central.api import conditions
 from central.api.problems import MEDIA_TYPE, Problem
 
 PATH: Final = "/api/v1"
@@ -117,7 +118,7 @@ _PROBLEM: Final = {
     "description": "The request was refused; the body says why",
     "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
 }
-_TAGS: Final = {"type": "string", "pattern": r'^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$', "maxLength": 1000}
+_TAGS: Final = {"type": "string", "pattern": conditions.PATTERN, "maxLength": conditions.LONGEST}
 
 
 def _header(name: str, description: str, schema: dict[str, Any]) -> dict[str, Any]:
@@ -139,6 +140,10 @@ _UNDERSTOOD: Final = {
 }  # fmt: skip
 
 
+#: Entering the same twice finds it: 200 instead of 201.
+_MAY_BE_THERE: Final = ("create_group", "create_installation")
+
+
 def _add_exchange(method: str, operation: dict[str, Any], *, readable: bool) -> None:
     if method != "post" and not readable:
         return
@@ -146,6 +151,10 @@ def _add_exchange(method: str, operation: dict[str, Any], *, readable: bool) -> 
         {"$ref": f"#/components/parameters/{name}"} for name in _UNDERSTOOD[method]
     )
     answers = operation["responses"]
+    if method == "put":
+        answers.setdefault("201", deepcopy(answers["200"]) | {"description": "Entered; there was none before"})
+    elif operation["operationId"] in _MAY_BE_THERE:
+        answers.setdefault("200", deepcopy(answers["201"]) | {"description": "It was there already"})
     if method == "get":
         answers["304"] = {"$ref": "#/components/responses/NotModified"}
     elif method != "post":

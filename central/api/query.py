@@ -39,11 +39,6 @@ def _rfc3339(text: str, name: str) -> int:
         ) from None
 
 
-def row_id(number: int) -> int:
-    """Row ids end at 63 bits; beyond there is nothing, not an error of the database."""
-    return number if 0 < number < 1 << 63 else 0
-
-
 def instant_text(seconds: int) -> str:
     """Return RFC 3339 in UTC, whole seconds."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ").rjust(20, "0")

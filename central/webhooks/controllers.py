@@ -12,7 +12,7 @@ from central.accounts.permissions import Permission, may
 from central.accounts.principal import Principal
 from central.api.idempotency import SECRET
 from central.api.paging import DEFAULT_LIMIT, Cursor, Limit, answer, decode_number
-from central.api.query import parse_choice, row_id
+from central.api.query import parse_choice
 from central.api.schemas import Page
 from central.webhooks import service
 from central.webhooks.schemas import DeliveryOut, NewWebhookOut, WebhookIn, WebhookOut, WebhookPatch
@@ -46,7 +46,7 @@ class WebhookController(Controller):
     @get("/{webhook_id:int}")
     async def get_webhook(self, db: Db, principal: Who, webhook_id: FromPath[int]) -> WebhookOut:
         """Return one webhook."""
-        return WebhookOut.of(await service.get(db, principal, row_id(webhook_id)))
+        return WebhookOut.of(await service.get(db, principal, webhook_id))
 
     @patch("/{webhook_id:int}")
     async def patch_webhook(
@@ -54,23 +54,23 @@ class WebhookController(Controller):
     ) -> WebhookOut:
         """Change the given fields of a webhook; ``enabled`` false keeps what waits until it is true again."""
         given = {name: value for name in data.__struct_fields__ if (value := getattr(data, name)) is not UNSET}
-        return WebhookOut.of(await service.change(db, principal, row_id(webhook_id), **given))
+        return WebhookOut.of(await service.change(db, principal, webhook_id, **given))
 
     @delete("/{webhook_id:int}")
     async def delete_webhook(self, db: Db, principal: Who, webhook_id: FromPath[int]) -> None:
         """Tell a program no more; what was on its way to it is gone."""
-        await service.remove(db, principal, row_id(webhook_id))
+        await service.remove(db, principal, webhook_id)
 
     @post("/{webhook_id:int}/secret", opt=NEEDS | SECRET, status_code=200)
     async def rotate_webhook_secret(self, db: Db, principal: Who, webhook_id: FromPath[int]) -> NewWebhookOut:
         """Give a webhook a new secret, in force at once; it is in this answer and never again."""
-        row = await service.rotate(db, principal, row_id(webhook_id))
+        row = await service.rotate(db, principal, webhook_id)
         return NewWebhookOut(row.secret, WebhookOut.of(row))
 
     @post("/{webhook_id:int}/ping")
     async def ping_webhook(self, db: Db, principal: Who, webhook_id: FromPath[int]) -> Response[DeliveryOut]:
         """Queue a message of kind ``ping`` (201); its delivery tells whether it was taken."""
-        row = await service.ping(db, principal, row_id(webhook_id))
+        row = await service.ping(db, principal, webhook_id)
         where = f"/api/v1/webhooks/{row.webhook_id}/deliveries/{row.id}"
         return Response(DeliveryOut.of(row), status_code=201, headers={"Location": where})
 
@@ -89,7 +89,7 @@ class WebhookController(Controller):
         if wanted is not None:
             parse_choice(wanted, "state", service.STATES)
         rows = await service.deliveries(
-            db, principal, row_id(webhook_id), state=wanted, after=decode_number(cursor), limit=limit
+            db, principal, webhook_id, state=wanted, after=decode_number(cursor), limit=limit
         )
         return answer(request, rows, DeliveryOut.of)
 
@@ -98,11 +98,11 @@ class WebhookController(Controller):
         self, db: Db, principal: Who, webhook_id: FromPath[int], delivery_id: FromPath[int]
     ) -> DeliveryOut:
         """Return one delivery."""
-        return DeliveryOut.of(await service.get_delivery(db, principal, row_id(webhook_id), row_id(delivery_id)))
+        return DeliveryOut.of(await service.get_delivery(db, principal, webhook_id, delivery_id))
 
     @post("/{webhook_id:int}/deliveries/{delivery_id:int}/redelivery", status_code=200)
     async def redeliver(
         self, db: Db, principal: Who, webhook_id: FromPath[int], delivery_id: FromPath[int]
     ) -> DeliveryOut:
         """Send a message again, whatever became of it."""
-        return DeliveryOut.of(await service.redeliver(db, principal, row_id(webhook_id), row_id(delivery_id)))
+        return DeliveryOut.of(await service.redeliver(db, principal, webhook_id, delivery_id))

@@ -29,7 +29,7 @@ from central.store.engine import open_url
 from tests.central.world import Side, bearer, make_side
 
 #: Requests to each operation, by each caller, right ones and wrong ones.
-EXAMPLES = 10
+EXAMPLES = 4
 ACCEPTED = ["2xx", "3xx", "401", "403", "404", "406", "409", "412", "422", "429"]
 
 
