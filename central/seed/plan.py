@@ -25,9 +25,10 @@ from shared.quantities import Post
 QUARTER: Final = 900
 RESIDENTIAL, COMMERCIAL, RURAL = 0, 1, 2
 
-#: Middle of the area, and how far regions, feeders and customers lie around theirs, degrees.
-_CENTRE: Final = -23.55, -46.63
-_REGION, _DISTRICT, _FEEDER, _HOUSE = 0.18, 0.05, 0.02, 0.004
+#: Middle of the area, and how far regions (where there are several), districts, feeders and customers lie around
+#: theirs, degrees.
+_CENTRE: Final = -26.3, -48.86
+_REGION, _DISTRICT, _FEEDER, _HOUSE = 0.12, 0.03, 0.012, 0.004
 #: One of so many customers had the meter exchanged, or took the place over from somebody else.
 EXCHANGED: Final = 50
 FOLLOWED: Final = 97
@@ -142,7 +143,7 @@ class Plan:
         regions = np.array([self.region_of(int(district)) for district in districts])
         place = []
         for axis, middle in zip("ab", _CENTRE, strict=True):
-            levels = ((regions, _REGION), (districts, _DISTRICT), (feeders, _FEEDER))
+            levels = ((regions, _REGION if self.tree[0] > 1 else 0.0), (districts, _DISTRICT), (feeders, _FEEDER))
             at = np.full(len(feeders), middle)
             for number, (of, spread) in enumerate(levels):
                 at += spread * normal(self.of.seed, f"{axis}{number}", of)
