@@ -48,7 +48,9 @@ async def held_by_day(
     return found
 
 
-async def first_days(session: AsyncSession, tenant_id: int) -> dict[int, date]:
+async def first_days(
+    session: AsyncSession, tenant_id: int, only: Sequence[ColumnElement[bool]] = ()
+) -> dict[int, date]:
     """First local day of which a monitored meter's profile is expected: its first one held, at the latest its entry."""
     held = (
         days(ProfileSeries.meter_id, func.min(DAY).label("day"), within=ever())
@@ -59,7 +61,7 @@ async def first_days(session: AsyncSession, tenant_id: int) -> dict[int, date]:
     query = (
         select(Meter.id, Meter.created_at, held.c.day)
         .outerjoin(held, held.c.meter_id == Meter.id)
-        .where(Meter.tenant_id == tenant_id, Meter.monitored.is_(True))
+        .where(Meter.tenant_id == tenant_id, Meter.monitored.is_(True), *only)
     )
     utc = zone_of("UTC")
     return {
@@ -69,15 +71,19 @@ async def first_days(session: AsyncSession, tenant_id: int) -> dict[int, date]:
 
 
 async def fleet_days(
-    session: AsyncSession, tenant_id: int, zone: str, first: date, last: date, now: int
-) -> Sequence[FleetDay]:
-    """Energy and completeness of every local day ``first`` to ``last``; today counts up to the last full hour."""
+    session: AsyncSession, tenant_id: int, zone: str, first: date, last: date, now: int,
+    only: Sequence[ColumnElement[bool]] = (),
+) -> Sequence[FleetDay]:  # fmt: skip
+    """Energy and completeness of every local day ``first`` to ``last``; today counts up to the last full hour.
+
+    ``only``: conditions on ``Meter``.
+    """
     ratio = (ProfileSeries.num, ProfileSeries.den, Meter.multiplier_num, Meter.multiplier_den)
     sums = func.sum(ProfileDay.total), func.sum(ProfileDay.held * ProfileSeries.step)
     query = (
         days(DAY, *ratio, *sums, within=between(first, last))
         .join(Meter, Meter.id == ProfileSeries.meter_id)
-        .where(*_active(tenant_id), Meter.monitored.is_(True))
+        .where(*_active(tenant_id), Meter.monitored.is_(True), *only)
         .group_by(DAY, *ratio)
     )
     energy: dict[date, Fraction] = {}
@@ -86,7 +92,7 @@ async def fleet_days(
         day = date_of(number)
         energy[day] = energy.get(day, Fraction(0)) + Fraction(int(total) * num * times, den * by)
         held[day] = held.get(day, 0) + int(seconds)
-    since = sorted((await first_days(session, tenant_id)).values())
+    since = sorted((await first_days(session, tenant_id, only)).values())
     tz = zone_of(zone)
     found = []
     for day in (first + timedelta(days=n) for n in range((last - first).days + 1)):

@@ -19,6 +19,7 @@ from central.web.pages import (
     fleet_data,
     forwards,
     gateways,
+    groups,
     meter,
     meter_data,
     meters,
@@ -31,7 +32,7 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     access.login_page, access.login, access.setup_page, access.setup, access.logout, access.language,
     account.profile, account.save_language, account.save_password, account.list_keys, account.make_key,
     account.revoke_key,
-    overview.overview, overview.totals, overview.trouble,
+    overview.overview,
     fleet_data.fleet_consumption, fleet_data.fleet_availability, fleet_data.gateway_health, fleet_data.gateway_clock,
     meters.meters, meters.meters_data, meters.meters_csv,
     meter.meter, meter.meter_status, meter.meter_now, meter.meter_registers, meter.meter_commands,
@@ -48,6 +49,8 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     config.edit, config.check, config.apply, config.applied, config.applied_state,
     navigation.communication_tree, navigation.business_tree, navigation.tree_states, navigation.find,
     navigation.customer, navigation.module,
+    groups.groups, groups.group, groups.group_map, groups.candidates, groups.add_member, groups.remove_member,
+    overview.widget, overview.frame, overview.offered_gateways, overview.choose, overview.arrange, overview.reset,
 )  # fmt: skip
 
 
