@@ -232,7 +232,7 @@ async def _events(_: Web, db: Db, principal: Who, scope: Scope, selection: Selec
     query = select(Meter.key, Meter.serial).where(
         Meter.tenant_id == principal.tenant_id, Meter.key.in_({event.meter for event in found if event.meter})
     )
-    serials = dict((await db.execute(query)).tuples().all())
+    serials = {row.key: row.serial for row in (await db.execute(query)).all()}
     return {"events": event_groups(event_lines(found, tz, serials))[: options["rows"]]}
 
 
