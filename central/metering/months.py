@@ -143,7 +143,7 @@ async def availability_by_day(
         .join(Meter, Meter.id == MeterMonth.meter_id)
         .where(
             MeterMonth.tenant_id == tenant_id, MeterMonth.month.between(month_of(first), month_of(last)),
-            *_meters(db, tenant_id, selection), Meter.monitored.is_(True),
+            *meters_of(db, tenant_id, selection), Meter.monitored.is_(True),
         )
         .group_by(MeterMonth.month, MeterMonth.days)
     )  # fmt: skip
@@ -174,7 +174,7 @@ async def energy_of_month(db: AsyncSession, tenant_id: int, month: date, selecti
     ratio = Meter.multiplier_num, Meter.multiplier_den
     query = (
         query.with_only_columns(*ratio, func.sum(used), func.count())
-        .where(MeterMonth.tenant_id == tenant_id, *_meters(db, tenant_id, selection), used >= 0)
+        .where(MeterMonth.tenant_id == tenant_id, *meters_of(db, tenant_id, selection), used >= 0)
         .group_by(*ratio)
     )
     energy, meters = Fraction(0), 0
@@ -192,7 +192,7 @@ async def largest(
     energy = cast(used, Float) * Meter.multiplier_num / Meter.multiplier_den
     top = (
         query.with_only_columns(Meter.id, energy.label("energy"))
-        .where(MeterMonth.tenant_id == tenant_id, *_meters(db, tenant_id, selection), used > 0)
+        .where(MeterMonth.tenant_id == tenant_id, *meters_of(db, tenant_id, selection), used > 0)
         .order_by(energy.desc(), Meter.id)
         .limit(limit)
         .subquery()
@@ -259,7 +259,7 @@ async def lot_availability(db: AsyncSession, tenant_id: int, day: date, selectio
 
 async def totals(db: AsyncSession, tenant_id: int, selection: Selection = ALL) -> Totals:
     """Count what exists, or what hangs on the meters of a selection."""
-    meters = _meters(db, tenant_id, selection)
+    meters = meters_of(db, tenant_id, selection)
     if selection == ALL:
         counts = [await _count(db, select(func.count(kind.id)).where(kind.tenant_id == tenant_id)) for kind in _KINDS]
         return Totals(*counts)
@@ -293,7 +293,7 @@ async def longest_silent(
     )
     found = (
         select(Meter.id, last.label("last"))
-        .where(*_meters(db, tenant_id, selection), Meter.monitored.is_(True), _alive(day))
+        .where(*meters_of(db, tenant_id, selection), Meter.monitored.is_(True), _alive(day))
         .subquery()
     )
     query = (
@@ -319,8 +319,8 @@ async def _count(db: AsyncSession, query: Any) -> int:
     return int(await db.scalar(query) or 0)
 
 
-def _meters(db: AsyncSession, tenant_id: int, selection: Selection) -> list[ColumnElement[bool]]:
-    """Conditions on ``Meter``."""
+def meters_of(db: AsyncSession, tenant_id: int, selection: Selection) -> list[ColumnElement[bool]]:
+    """Conditions on ``Meter``: it is one of a selection."""
     found = [Meter.tenant_id == tenant_id]
     if selection.gateways:
         found.append(is_one_of(db, Meter.gateway_id, selection.gateways))
@@ -365,7 +365,7 @@ async def _lives(db: AsyncSession, tenant_id: int, selection: Selection) -> Sequ
     entered = func.coalesce(Meter.starts_on, Meter.created_at // _DAY)
     query = (
         select(entered, Meter.ends_on, func.count())
-        .where(*_meters(db, tenant_id, selection), Meter.monitored.is_(True))
+        .where(*meters_of(db, tenant_id, selection), Meter.monitored.is_(True))
         .group_by(entered, Meter.ends_on)
     )
     return [(int(start), end, count) for start, end, count in (await db.execute(query)).all()]
@@ -385,7 +385,7 @@ async def _by_lot(
         .join(Meter, Meter.id == Installation.meter_id)
         .outerjoin(MeterMonth, held)
         .where(
-            is_one_of(db, Lot.id, lots), *_meters(db, tenant_id, selection), Meter.monitored.is_(True),
+            is_one_of(db, Lot.id, lots), *meters_of(db, tenant_id, selection), Meter.monitored.is_(True),
             _alive(day) | MeterMonth.days.is_not(None),
         )
         .group_by(Lot.id, MeterMonth.days)

@@ -21,6 +21,7 @@ from central.web.pages import (
     fleet_data,
     forwards,
     gateways,
+    groups,
     meter,
     meter_data,
     meter_tabs,
@@ -41,7 +42,7 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     access.login_page, access.login, access.setup_page, access.setup, access.logout, access.language,
     account.profile, account.save_language, account.save_password, account.list_keys, account.make_key,
     account.revoke_key,
-    overview.overview, overview.totals, overview.trouble,
+    overview.overview,
     fleet_data.fleet_consumption, fleet_data.fleet_availability, fleet_data.gateway_health, fleet_data.gateway_clock,
     meters.meters, meters.meters_data, meters.meters_csv,
     meter.meter_status, meter.meter_now, meter.meter_registers, meter.meter_commands,
@@ -75,6 +76,8 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     registry_relations.correct_relation,
     registry_import.registry_import, registry_import.registry_template, registry_import.registry_bring,
     registry_import.registry_preview, registry_import.registry_refused, registry_import.registry_apply,
+    groups.groups, groups.group, groups.group_map, groups.candidates, groups.add_member, groups.remove_member,
+    overview.widget, overview.frame, overview.offered_gateways, overview.choose, overview.arrange, overview.reset,
 )  # fmt: skip
 
 

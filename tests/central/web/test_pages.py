@@ -17,7 +17,7 @@ PAGES = ("/", "/meters", "/meters/m-0001", "/meters/m-0007", "/meters/m-0001/rea
          "/ccee", "/ccee?show=trouble&q=m-000", "/ccee/connections", "/ccee/connections/1", "/ccee/forwards",
          "/ccee/forwards/open", "/ccee/forwards/m-0001/change", "/alarms", "/alarms?state=closed",
          "/alarms/subscriptions", "/profile", "/keys")  # fmt: skip
-PIECES = ("/overview/totals", "/overview/trouble", "/gateways/list", "/meters/m-0002/status", "/meters/m-0002/now",
+PIECES = ("/gateways/list", "/meters/m-0002/status", "/meters/m-0002/now",
           "/meters/m-0002/registers", "/meters/m-0002/commands", "/gateways/gw-mooca/live",
           "/gateways/gw-mooca/progress", "/gateways/gw-mooca/commands",
           "/gateways/gw-mooca/config/conf-rolled_back/state", "/ccee/night", "/ccee/forwards/plan",
@@ -276,7 +276,8 @@ def test_first_run(empty: Client) -> None:
     assert "Root &lt;b&gt;" in answer.text
     answer = empty.post("/setup", data={**form, "code": empty.app.state.setup.code}, follow_redirects=False)
     assert answer.headers["location"] == "/"
-    assert "No gateway yet" in empty.get("/", headers=HTML).text
+    assert empty.get("/", headers=HTML).status_code == 200
+    assert "No gateway yet" in empty.get("/dashboard/widgets/gateways", headers=HTML).text
     assert empty.get("/data/fleet/consumption").json()["empty"].startswith("No consumption yet")
     assert empty.get("/data/meters").json() == {"last_page": 1, "last_row": 0, "data": []}
     assert empty.get("/setup", follow_redirects=False).headers["location"] == "/login"

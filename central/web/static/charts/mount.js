@@ -1,4 +1,5 @@
 // Finds <div class="chart" data-chart="kind" data-source="url">, fetches its data, draws it, and keeps it current.
+import { load } from "../load.js";
 import { bars } from "./bars.js";
 import { lines } from "./lines.js";
 import { profile } from "./profile.js";
@@ -31,6 +32,7 @@ async function show(element) {
     const answer = await fetch(element.dataset.source, { headers: { accept: "application/json" } });
     if (!answer.ok) throw new Error(`${answer.status}`);
     element.data = await answer.json();
+    await load("echarts.js", "echarts");
     draw(element);
   } catch (error) {
     if (!element.data) element.dataset.empty = `${element.dataset.failed ?? ""} ${error.message}`;
