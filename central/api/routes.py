@@ -9,6 +9,7 @@ from central.api.checks import check_request
 from central.api.openapi import PATH
 from central.ccee.controllers import CceeController
 from central.fleet.controllers import CommandController, GatewayController
+from central.metering.bill_controllers import BillController
 from central.metering.controllers import ReadingController
 from central.registry.controllers import (
     CustomerController,
@@ -25,6 +26,7 @@ CONTROLLERS: tuple[ControllerRouterHandler, ...] = (
     me, KeyController, MeterController, ReadingController, GatewayController, CommandController, ModuleController,
     CustomerController, PointController, GroupController, LotController, ModelController, InstallationController,
     CceeController, AlarmController,
+    BillController,
 )  # fmt: skip
 
 
