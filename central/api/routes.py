@@ -12,6 +12,7 @@ from central.api.openapi import PATH
 from central.audit.controllers import AuditController
 from central.ccee.controllers import CceeController
 from central.fleet.controllers import CommandController, GatewayController
+from central.metering.bill_controllers import BillController
 from central.metering.controllers import ReadingController
 from central.registry.controllers import GroupCreation, MeterController, routers
 from central.registry.file_controllers import ExportController, ImportController
@@ -24,7 +25,7 @@ CONTROLLERS: tuple[ControllerRouterHandler, ...] = (
     GroupCreation, *routers(), InstallationController, SupplyController, search_registry, ImportController,
     ExportController,
     UserController, RoleController, SessionController, AuditController,
-    WebhookController,
+    WebhookController, BillController,
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from central.metering.bill_view import NEAR, PeriodBill, bill, enough, register_
 from central.metering.calendars import calendar_in_force
 from central.metering.models import RegisterSet
 from central.metering.registers import RegisterReadingView, decode_set
-from central.registry.lots import CALENDAR_MONTHS, Period, billing_periods, periods
+from central.registry.lots import CALENDAR_MONTHS, Period, billing_periods, month_start, periods
 from central.registry.models import Lot
 from central.registry.service import MeterView
 from ext.billing import BillingError
@@ -39,6 +39,10 @@ class Billing:
     bills: Sequence[PeriodBill]
     read_at: int | None
     measured: frozenset[int]
+
+    def month(self, period: Period) -> date:
+        """First day of the month that a period is billed as; of a calendar month that month."""
+        return month_start(period.month) if self.lot else period.first_day
 
     @property
     def pairs(self) -> Iterable[tuple[Period, PeriodBill]]:

@@ -19,16 +19,16 @@ _MILLIONTHS: Final = 1_000_000
 
 
 async def month_energy(
-    session: AsyncSession, tenant_id: int, meters: Sequence[Meter], first: date
+    session: AsyncSession, tenant_id: int, meters: Sequence[Meter], first: date, start: int
 ) -> dict[int, Fraction]:
     """Energy (kWh) of the local month from ``first`` on by meter id: by registers, else by profiles.
 
-    Registers count from the last reading of the month before, where there is one. Meters of which nothing is known,
-    and those whose register went backwards, are left out.
+    Registers count from the reading nearest to the beginning of the month, the last one before or the first one in
+    it, ``start``. Meters of which nothing is known, and those whose register went backwards, are left out.
     """
     month = first.year * 12 + first.month - 1
     ratios = {meter.id: multiplier(meter) for meter in meters}
-    found = await _by_registers(session, tenant_id, ratios, month)
+    found = await _by_registers(session, tenant_id, ratios, month, start)
     rest = [meter_id for meter_id in ratios if meter_id not in found]
     last = date(first.year + first.month // 12, first.month % 12 + 1, 1) - timedelta(days=1)
     query = (
@@ -47,20 +47,22 @@ async def month_energy(
 
 
 async def _by_registers(
-    session: AsyncSession, tenant_id: int, ratios: dict[int, Fraction], month: int
+    session: AsyncSession, tenant_id: int, ratios: dict[int, Fraction], month: int, start: int
 ) -> dict[int, Fraction]:
-    columns = MeterMonth.meter_id, MeterMonth.month, MeterMonth.first_total, MeterMonth.last_total
-    query = select(*columns).where(
+    query = select(MeterMonth).where(
         MeterMonth.tenant_id == tenant_id,
         is_one_of(session, MeterMonth.meter_id, list(ratios)),
         MeterMonth.month.in_((month - 1, month)),
     )
-    rows = {(meter_id, at): (first, last) for meter_id, at, first, last in (await session.execute(query)).all()}
+    rows = {(row.meter_id, row.month): row for row in await session.scalars(query)}
     found = {}
     for meter_id, ratio in ratios.items():
-        first, last = rows.get((meter_id, month), (None, None))
-        begin = rows.get((meter_id, month - 1), (None, None))[1]
-        begin = first if begin is None else begin
-        if begin is not None and last is not None and last >= begin:
-            found[meter_id] = Fraction(last - begin, _MILLIONTHS) * ratio
+        this, before = rows.get((meter_id, month)), rows.get((meter_id, month - 1))
+        if this is None or this.first_at is None or this.first_total is None or this.last_total is None:
+            continue
+        begin = this.first_total
+        if before is not None and before.last_at is not None and before.last_total is not None:
+            begin = before.last_total if start - before.last_at <= this.first_at - start else begin
+        if this.last_total >= begin:
+            found[meter_id] = Fraction(this.last_total - begin, _MILLIONTHS) * ratio
     return found

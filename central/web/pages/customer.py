@@ -16,7 +16,7 @@ from central.registry.models import CustomerGroup, Lot, MeteringPoint
 from central.web.forms import Db, Key, Web, Who
 from central.web.render import page
 from central.web.views import banners
-from shared.intervals import local_date
+from shared.intervals import day_range, local_date
 from shared.intervals import zone as zone_of
 
 _ROWS: Final = 50
@@ -35,7 +35,7 @@ async def customer(
         return Redirect(f"/meters/{places[0].meter.key}", status_code=303)
     first = local_date(now, tz).replace(day=1)
     meters = [place.meter for place in places if place.meter is not None]
-    energy = await month_energy(db, tenant, meters, first)
+    energy = await month_energy(db, tenant, meters, first, day_range(first, tz).start)
     views = {meter.id: await registry.get_meter(db, tenant, meter.key) for meter in meters}
     rows: list[dict[str, Any]] = [
         {

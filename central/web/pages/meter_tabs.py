@@ -15,7 +15,9 @@ from central.errors import Refused
 from central.fleet import service as fleet
 from central.metering import bills
 from central.metering import service as metering
+from central.metering.bill_controllers import ENERGIES
 from central.metering.bill_view import PeriodBill
+from central.metering.calendar_month import calendar_month
 from central.metering.consumption import MonthConsumption
 from central.registry import histories
 from central.registry import service as registry
@@ -30,7 +32,7 @@ from central.web.views import bills as bill_words
 from central.web.views import meter_calendar, registration
 from shared.intervals import day_range, local_date
 from shared.intervals import zone as zone_of
-from shared.quantities import ACTIVE_PROFILE, MEASURANDS, Process, Quantity
+from shared.quantities import ACTIVE_PROFILE, Process, Quantity
 
 _PROFILE_DAYS: Final = 7
 _RANGES: Final = (1, 7, 31, 92)
@@ -48,21 +50,17 @@ async def meter(request: Web, db: Db, principal: Who, key: Key, chosen: Month = 
     """Summary: what it is, whose, whether it is read, what it consumes."""
     view = await registry.get_meter(db, principal.tenant_id, key)
     tz, now = zone_of(view.zone), int(time.time())
-    today = local_date(now, tz)
     channels = await metering.channels(db, view)
-    profile = any(channel.quantity == ACTIVE_PROFILE for channel in channels)
-    since = min((channel.first for channel in channels), default=local_date(view.meter.created_at, tz))
-    first = _month(chosen, today)
-    days = await metering.availability(db, view, first.year, first.month, now=now)
-    due = await bills.bill_days(db, view, days[0].day, days[-1].day)
+    first = _month(chosen, local_date(now, tz))
+    calendar = await calendar_month(db, view, first, channels=channels, now=now)
     months = await bills.months(db, view, now=now)
     module = await fleet.module_health(db, principal.tenant_id, view.module.id, now - _MODULE_S, now + 1, 1) \
         if view.module else []  # fmt: skip
     return await _tab(
         request, db, principal, view, "summary",
-        calendar=meter_calendar.month(days, today, since, due, profile=profile),
+        calendar=meter_calendar.grid(calendar),
         months=bill_words.lines(months, tz),
-        gaps=[(period.first_day, _gaps(bill, since, view)) for period, bill in months.pairs],
+        gaps=[(period.first_day, _gaps(bill, calendar.since, view)) for period, bill in months.pairs],
         unit=months.quantity.unit,
         read_at=months.read_at,
         profile_last=max((channel.last for channel in channels), default=None),
@@ -116,7 +114,7 @@ async def billing(
     tz = zone_of(view.zone)
     periods = bill_words.lines(found, tz)
     channels = {channel.quantity.c for channel in await metering.channels(db, view)}
-    codes = sorted({quantity.c, 1} | ((channels | set(found.measured)) & _ENERGIES))
+    codes = sorted({quantity.c, 1} | ((channels | set(found.measured)) & ENERGIES))
     return await _tab(
         request, db, principal, view, "billing",
         periods=periods,
@@ -162,14 +160,10 @@ async def reports(request: Web, db: Db, principal: Who, key: Key, chosen: Month 
     return await _tab(request, db, principal, view, "reports", month=f"{first:%Y-%m}", last_month=f"{today:%Y-%m}")
 
 
-#: What there may be bills of: energies.
-_ENERGIES: Final = {c for c in MEASURANDS if 1 <= c <= 9 and c not in (3, 4)}
-
-
 def chosen_quantity(text: str) -> Quantity:
     """The cumulative quantity of the number C of its OBIS code; raises :class:`Refused`."""
-    if not text.isascii() or not text.isdigit() or int(text) not in _ENERGIES:
-        raise Refused("of", f"{text!r} is none of {', '.join(map(str, sorted(_ENERGIES)))}")
+    if not text.isascii() or not text.isdigit() or int(text) not in ENERGIES:
+        raise Refused("of", f"{text!r} is none of {', '.join(map(str, sorted(ENERGIES)))}")
     return Quantity(int(text), Process.CUMULATIVE)
 
 

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from central.metering.bill_view import Maximum, PeriodBill
 from central.metering.bills import Billing
-from central.registry.lots import Period, month_start
+from central.registry.lots import Period
 from central.web import labels
 from central.web.i18n import N_, NOTHING, current, gettext
 from shared.quantities import POSTS, Post, Process
@@ -53,8 +53,7 @@ class PeriodLines:
 
 def name(billing: Billing, period: Period, *, short: bool = False) -> str:
     """The month a period is billed as; of a calendar month that month."""
-    month = month_start(period.month) if billing.lot else period.first_day
-    return current().month(month, short=short)
+    return current().month(billing.month(period), short=short)
 
 
 def span(period: Period) -> str:

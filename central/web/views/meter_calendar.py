@@ -1,13 +1,14 @@
 """The calendar of a month on a meter's page: was it read, how much of its profile is there, when is it billed."""
 
 import calendar
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from babel.dates import get_day_names
 
 from central.metering.availability import DayAvailability
+from central.metering.calendar_month import CalendarMonth
 from central.web.i18n import current, gettext
 from central.web.views.availability import css
 
@@ -30,57 +31,37 @@ class DayCell:
 
 
 @dataclass(frozen=True, slots=True)
-class MonthCalendar:
-    """``days`` begins with None for the weekdays before the first; ``after`` is "" for the running month.
-
-    ``read`` of ``expected`` days have a register reading (today counts once it has one); ``share`` of the profile.
-    """
+class MonthGrid:
+    """``days`` begins with None for the weekdays before the first; ``after`` is "" for the running month."""
 
     first: date
     before: str
     after: str
     weekdays: Sequence[str]
     days: Sequence[DayCell | None]
-    read: int
-    expected: int
-    share: float | None
-    bills: bool
-
-    @property
-    def availability(self) -> float | None:
-        """Days with at least one register reading / days (dossier brazil-billing §9)."""
-        return self.read / self.expected if self.expected else None
+    month: CalendarMonth
 
 
-def month(
-    days: Sequence[DayAvailability], today: date, since: date, bill_days: Collection[date], *, profile: bool
-) -> MonthCalendar:
-    """Arrange a month; nothing is expected before ``since``, and of a meter without ``profile`` no intervals."""
-    first = days[0].day
-    cells = [_cell(day, today, since, day.day in bill_days, profile=profile) for day in days]
-    counted = [day for day in days if day.expected and day.day >= since]
-    intervals = sum(day.expected * day.step for day in counted)
-    expected = [cell for cell in cells if cell.state]
+def grid(month: CalendarMonth) -> MonthGrid:
+    """Arrange a month in weeks from Monday on."""
+    first, today = month.days[0].day, month.today
     names = get_day_names("abbreviated", "stand-alone", current().locale)
-    return MonthCalendar(
+    return MonthGrid(
         first=first,
         before=(first - timedelta(days=1)).strftime("%Y-%m"),
         after=(first + timedelta(days=31)).strftime("%Y-%m")
         if (first.year, first.month) < (today.year, today.month)
         else "",
         weekdays=[names[number].rstrip(".") for number in calendar.Calendar().iterweekdays()],
-        days=[*([None] * first.weekday()), *cells],
-        read=sum(cell.state == "read" for cell in expected),
-        expected=len(expected),
-        share=min(1.0, sum(day.held * day.step for day in counted) / intervals) if profile and intervals else None,
-        bills=any(cell.bill for cell in cells),
+        days=[*([None] * first.weekday()), *(_cell(month, day) for day in month.days)],
+        month=month,
     )
 
 
-def _cell(day: DayAvailability, today: date, since: date, bill: bool, *, profile: bool) -> DayCell:
-    begun = since <= day.day <= today
-    state = "read" if day.registers else "missed" if begun and day.day < today else ""
-    share = day.share if profile and begun else None
+def _cell(month: CalendarMonth, day: DayAvailability) -> DayCell:
+    state = "read" if day.registers else "missed" if month.missed(day) else ""
+    share = day.share if month.profile and month.since <= day.day <= month.today else None
+    bill, today = day.day in month.bill_days, day.day == month.today
     said = [current().day(day.day, "full")]
     if state:
         said.append(gettext("registers read") if state == "read" else gettext("registers not read"))
@@ -91,9 +72,7 @@ def _cell(day: DayAvailability, today: date, since: date, bill: bool, *, profile
         )
     if bill:
         said.append(gettext("billing date"))
-    if day.day == today:
+    if today:
         said.append(gettext("today"))
-    return DayCell(
-        day.day.day, day.day.isoformat(), state, css(share) if share is not None else "", " · ".join(said),
-        day.day == today, bill,
-    )  # fmt: skip
+    colour = css(share) if share is not None else ""
+    return DayCell(day.day.day, day.day.isoformat(), state, colour, " · ".join(said), today, bill)

@@ -109,7 +109,7 @@ def _module(view: MeterView) -> list[tuple[str, str]]:
 
 
 def _yes(on: bool) -> str:
-    return gettext("on") if on else gettext("off")
+    return gettext("switched on") if on else gettext("switched off")
 
 
 def _day(number: int | None) -> str:

@@ -110,7 +110,7 @@ _OWN_BY_NOW = {"get_meter", "patch_meter", "get_gateway", "patch_gateway", "crea
                "list_registers", "get_instantaneous", "list_events", "get_availability", "get_consumption",
                "get_demand", "get_profile", "get_health", "list_gateway_modules", "get_module_health", "get_module",
                "get_customer", "get_point", "get_lot", "get_model", "get_configuration", "get_ccee_meter",
-               "patch_ccee_meter", "list_meter_days"}  # fmt: skip
+               "patch_ccee_meter", "list_meter_days", "get_billing", "get_calendar"}  # fmt: skip
 
 
 async def test_foreign_objects_before_anything_is_made(client: Client, ours: Side, theirs: Side) -> None:

@@ -33,7 +33,7 @@ export function bills(data) {
     yAxis: valueAxis(data.unit),
     series: [
       ...data.series.map((series) => bar(series, series.values, {})),
-      ...data.series.map((series) => bar(series, series.rest, { opacity: 0.32, borderColor: colour(series.colour), borderWidth: 1, borderType: "dashed" })),
+      ...data.series.map((series) => bar(series, series.rest.map((value) => value || null), { opacity: 0.32, borderColor: colour(series.colour), borderWidth: 1, borderType: "dashed" })),
     ],
   };
 }

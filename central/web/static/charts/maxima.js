@@ -28,8 +28,8 @@ export function maxima(data) {
       ...data.series.map((series) => line(series, series.values.map((value, index) => (data.open[index] ? null : value)), { symbol: "circle", lineStyle: { width: 2 } })),
       ...data.series.map((series) => line(
         series,
-        series.values.map((value, index) => (data.open[index] ? { value, symbol: "emptyCircle" } : index === last && value !== null ? { value, symbol: "none" } : null)),
-        { lineStyle: { width: 2, type: "dashed" }, itemStyle: { color: colour(series.colour), borderWidth: 2.5 } },
+        series.values.map((value, index) => (data.open[index] ? { value, symbol: "circle", itemStyle: { color: colour("paper") } } : index === last && value !== null ? { value, symbol: "none" } : null)),
+        { lineStyle: { width: 2, type: "dashed" }, itemStyle: { color: colour(series.colour), borderColor: colour(series.colour), borderWidth: 2.5 } },
       )),
     ],
   };
