@@ -79,6 +79,7 @@ class RetentionSettings(Section, frozen=True):
     health: Positive = 400
     rejected: Positive = 180
     captures: Positive = 30  # octets of the CCEE's connections; the connections themselves are kept
+    reports: Positive = 30  # files made in the background
 
 
 class CceeSettings(Section, frozen=True):
@@ -103,6 +104,15 @@ class AlarmSettings(Section, frozen=True):
     tries: Annotated[int, Meta(ge=1, le=100)] = 12  # a message is given up after so many, a day with the default
 
 
+class ReportSettings(Section, frozen=True):
+    """How reports figure reactive excess from profiles: what no source establishes (dossier brazil-billing §6)."""
+
+    capacitive_from: Literal["23:30", "00:00", "00:30"] = "00:00"  # local; six hours in which capacitive energy counts
+    zero_active: Literal["limit", "zero"] = "limit"  # hours with reactive energy alone
+    reverse: Literal["absolute", "skip"] = "absolute"  # hours that were fed in
+    direction: Literal["own", "net"] = "own"  # hours with both kinds of reactive energy
+
+
 class Settings(Section, frozen=True):
     """All settings of central's processes; ``tenant`` is created at the first start."""
 
@@ -117,6 +127,7 @@ class Settings(Section, frozen=True):
     retention: RetentionSettings = RetentionSettings()
     ccee: CceeSettings = CceeSettings()
     alarms: AlarmSettings = AlarmSettings()
+    reports: ReportSettings = ReportSettings()
 
     @property
     def database_url(self) -> str:

@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from central.alarms.models import AlarmNotice, AlarmSubscription
 from central.alarms.severity import Severity
 from central.errors import Conflict, NotFound, Refused
+from central.mail import is_address
 
 KINDS: Final = ("email", "webhook")
-_ADDRESS: Final = re.compile(r"[^\s@<>,;:\"()\[\]\\\x00-\x1f\x7f]{1,64}@[A-Za-z0-9.-]{1,255}")
 
 
 async def subscriptions(session: AsyncSession, tenant_id: int) -> Sequence[AlarmSubscription]:
@@ -57,7 +57,7 @@ def _check(kind: str, target: str) -> None:
     if len(target) > 500:
         raise Refused("target", "has more than 500 characters")
     if kind == "email":
-        if not _ADDRESS.fullmatch(target):
+        if not is_address(target):
             raise Refused("target", f"{target[:100]!r} is no e-mail address such as ana@example.org")
         return
     try:

@@ -20,11 +20,13 @@ from central.registry.controllers import (
     ModuleController,
     PointController,
 )
+from central.reports.controllers import ReportController
 
 CONTROLLERS: tuple[ControllerRouterHandler, ...] = (
     me, KeyController, MeterController, ReadingController, GatewayController, CommandController, ModuleController,
     CustomerController, PointController, GroupController, LotController, ModelController, InstallationController,
     CceeController, AlarmController,
+    ReportController,
 )  # fmt: skip
 
 

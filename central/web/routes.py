@@ -45,6 +45,11 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     alarms.alarms, alarms.acknowledge, alarms.alarms_count, alarms.alarm_subscriptions, alarms.subscribe,
     alarms.unsubscribe,
     config.edit, config.check, config.apply, config.applied, config.applied_state,
+    reports.reports, reports.report, reports.report_data, reports.report_chart, reports.report_totals,
+    reports.report_export, reports.report_meters,
+    report_jobs.report_jobs, report_jobs.report_job_file, report_jobs.order_report, report_jobs.cancel_report,
+    report_jobs.remove_report, report_jobs.schedule_report, report_jobs.switch_schedule, report_jobs.remove_schedule,
+    report_jobs.save_view, report_jobs.remove_view,
 )  # fmt: skip
 
 
