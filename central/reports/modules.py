@@ -141,7 +141,7 @@ _POINTS = 800
 
 
 async def chart_series(session: AsyncSession, asked: Asked, report: str, most: int) -> list[Curve]:
-    """Curves of the first meters that the filters leave, as many as ``most``; of each the value that its module tells."""
+    """Curves of the first ``most`` meters that the filters leave; of each the value that its module tells."""
     scope = asked.scope
     selection = await select_meters(session, scope.tenant_id, scope.zone, asked.filters, asked.at)
     selection.require(Installation.module_id.is_not(None), needs=(Installation,))

@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any, Final
 
+from babel.dates import get_day_names
 from babel.numbers import get_decimal_symbol, get_group_symbol
 
 from central.reports.columns import Column, Kind
 from central.reports.parameters import Filters
 from central.reports.table import Asked, Total
 from central.web import labels
-from central.web.i18n import N_, Language, activate, gettext, language
+from central.web.i18n import N_, Language, activate, current, gettext, language
 from central.web.views.event_details import detail
 from shared.intervals import zone as zone_of
 from shared.quantities import POST_LABELS, Quantity
@@ -134,6 +135,33 @@ def purpose(report: str) -> str:
 
 def icon_of(report: str) -> str:
     return REPORTS[report][2] if report in REPORTS else "report-analytics"
+
+
+def weekday(day: int) -> str:
+    """Name of a day of the week, 0 Monday."""
+    return str(get_day_names("wide", "stand-alone", current().locale)[day])
+
+
+def cadence(code: str, day: int, hour: int) -> str:
+    """When a regular report is made, as "weekly, Monday, 6:00"."""
+    parts = [gettext(CADENCES.get(code, code))]
+    if code == "weekly":
+        parts.append(weekday(day))
+    elif code == "monthly":
+        parts.append(gettext("day %(num)d") % {"num": day})
+    return ", ".join([*parts, f"{hour}:00"])
+
+
+def size(octets: int) -> str:
+    """Size of a file."""
+    if octets < 1 << 20:
+        return f"{current().number(octets / 1024, 0)} KiB"
+    return f"{current().number(octets / (1 << 20), 1)} {current().unit('MiB')}"
+
+
+def chosen(filters: Filters) -> list[tuple[str, str]]:
+    """The filters that are set, in the reader's words."""
+    return Words(current().code).filters(filters)
 
 
 class Words:

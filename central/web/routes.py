@@ -23,6 +23,8 @@ from central.web.pages import (
     meter_data,
     meters,
     overview,
+    report_jobs,
+    reports,
 )
 from central.web.render import page, static_router, viewer
 
