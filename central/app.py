@@ -31,6 +31,7 @@ from central.fleet.loop import feed_progress
 from central.fleet.progress import ProgressBoard
 from central.ingest.run import run_ingest
 from central.metering.controllers import PROFILE_TYPES
+from central.reports.controllers import TYPES as REPORT_TYPES
 from central.settings import Settings
 from central.store.engine import Database, open_database
 from central.store.migrate import require_current
@@ -47,6 +48,7 @@ MAX_BODY_BYTES: Final = 8 << 20
 _OTHER_MEDIA: Final = {
     "get_profile": PROFILE_TYPES,
     "get_capture": CAPTURE_TYPES,
+    "get_report": REPORT_TYPES,
     **dict.fromkeys(("list_connections", "list_weeks", "list_meter_weeks"), TABLE_TYPES),
 }
 

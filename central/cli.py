@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -66,14 +67,17 @@ def ingest(settings: Settings) -> None:
 @cli.command()
 @click.pass_obj
 def jobs(settings: Settings) -> None:
-    """Regular work: forget what is kept for a limited time, find missing CCEE sessions, tell of alarms."""
+    """Regular work: forget what is kept for a time, find missing CCEE sessions, tell of alarms, make reports."""
     from central.store.jobs import run_jobs
     from central.web.alarm_mail import render
+    from central.web.report_mail import letter
+    from central.web.report_words import Words
 
     def mail(notice: Any) -> tuple[str, str]:
         return render(notice, settings.alarms.language, settings.web.base_url)
 
-    _run(_until_signal(lambda stop: run_jobs(settings, stop, mail)))
+    about = partial(letter, zone=settings.zone, base_url=settings.web.base_url)
+    _run(_until_signal(lambda stop: run_jobs(settings, stop, mail, Words, about)))
 
 
 @cli.command()

@@ -80,6 +80,7 @@ class RetentionSettings(Section, frozen=True):
     rejected: Positive = 180
     deliveries: Positive = 30  # messages to webhooks
     captures: Positive = 30  # octets of the CCEE's connections; the connections themselves are kept
+    reports: Positive = 30  # files made in the background
 
 
 class CceeSettings(Section, frozen=True):
@@ -134,6 +135,15 @@ class WebhookSettings(Section, frozen=True):
     local_targets: bool = False  # may messages go to this machine itself and to link-local addresses
 
 
+class ReportSettings(Section, frozen=True):
+    """How reports figure reactive excess from profiles: what no source establishes (dossier brazil-billing §6)."""
+
+    capacitive_from: Literal["23:30", "00:00", "00:30"] = "00:00"  # local; six hours in which capacitive energy counts
+    zero_active: Literal["limit", "zero"] = "limit"  # hours with reactive energy alone
+    reverse: Literal["absolute", "skip"] = "absolute"  # hours that were fed in
+    direction: Literal["own", "net"] = "own"  # hours with both kinds of reactive energy
+
+
 class Settings(Section, frozen=True):
     """All settings of central's processes; ``tenant`` is created at the first start."""
 
@@ -150,6 +160,7 @@ class Settings(Section, frozen=True):
     alarms: AlarmSettings = AlarmSettings()
     oidc: OidcSettings = OidcSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    reports: ReportSettings = ReportSettings()
 
     @property
     def database_url(self) -> str:

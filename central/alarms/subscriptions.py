@@ -1,6 +1,5 @@
 """Who is told of alarms."""
 
-import re
 import secrets
 from collections.abc import Sequence
 from typing import Any, Final
@@ -14,10 +13,10 @@ from central.alarms.models import AlarmNotice, AlarmSubscription
 from central.alarms.severity import Severity
 from central.audit.service import Author, record
 from central.errors import Conflict, NotFound, Refused
+from central.mail import is_address
 from central.webhooks.http import check_url
 
 KINDS: Final = ("email", "webhook")
-_ADDRESS: Final = re.compile(r"[^\s@<>,;:\"()\[\]\\\x00-\x1f\x7f]{1,64}@[A-Za-z0-9.-]{1,255}")
 
 
 async def subscriptions(session: AsyncSession, tenant_id: int) -> Sequence[AlarmSubscription]:
@@ -69,5 +68,5 @@ def _check(kind: str, target: str) -> None:
         raise Refused("kind", f"{kind[:32]!r} is not one of {', '.join(KINDS)}")
     if kind == "webhook":
         check_url(target, "target")
-    elif len(target) > 500 or not _ADDRESS.fullmatch(target):
+    elif len(target) > 500 or not is_address(target):
         raise Refused("target", f"{target[:100]!r} is no e-mail address such as ana@example.org")

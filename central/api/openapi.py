@@ -67,6 +67,7 @@ def openapi_config(other_media: OtherMedia) -> OpenAPIConfig:
             Tag(name="alarms", description="Alarms, acknowledgement, and who is told"),
             Tag(name="webhooks", description="Programs that are told what happens, and the messages to them"),
             Tag(name="registry", description="Customers, points, groups, lots, models, modules, installations"),
+            Tag(name="reports", description="Reports over many meters, in pages, as files, regularly"),
             Tag(name="account", description="Who is asking, and API keys"),
         ],
         use_handler_docstrings=True,

@@ -23,8 +23,8 @@ from central.accounts.errors import (
     LoginThrottled,
     SetupRefused,
 )
-from central.store.faults import is_passing
 from central.errors import Conflict, NotFound, OutOfReach, Refused
+from central.store.faults import is_passing
 
 MEDIA_TYPE: Final = "application/problem+json"
 _PATH = re.compile(r" - at `\$\.?(.*)`$")

@@ -17,6 +17,7 @@ from central.metering.controllers import ReadingController
 from central.registry.controllers import GroupCreation, MeterController, routers
 from central.registry.file_controllers import ExportController, ImportController
 from central.registry.relation_controllers import InstallationController, SupplyController, search_registry
+from central.reports.controllers import ReportController
 from central.webhooks.controllers import WebhookController
 
 CONTROLLERS: tuple[ControllerRouterHandler, ...] = (
@@ -25,7 +26,7 @@ CONTROLLERS: tuple[ControllerRouterHandler, ...] = (
     GroupCreation, *routers(), InstallationController, SupplyController, search_registry, ImportController,
     ExportController,
     UserController, RoleController, SessionController, AuditController,
-    WebhookController, BillController,
+    WebhookController, BillController, ReportController,
 )  # fmt: skip
 
 

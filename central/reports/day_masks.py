@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, case, func, literal, select
+from sqlalchemy import BigInteger, ColumnElement, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.metering.models import MeterMonth
@@ -31,7 +31,7 @@ def read_days(tenant_id: int, period: Period) -> Any:
     """Scalar: on how many days of the period ``Meter`` was read."""
     wanted = masks(period)
     mask = case(wanted, value=MeterMonth.month, else_=0)
-    bits = _ones(MeterMonth.days.op("&", return_type=BigInteger())(mask))
+    bits = _ones(_and(MeterMonth.days, mask))
     query = select(func.coalesce(func.sum(bits), 0)).where(
         MeterMonth.tenant_id == tenant_id, MeterMonth.meter_id == Meter.id,
         MeterMonth.month.between(min(wanted), max(wanted)),
@@ -42,7 +42,7 @@ def read_days(tenant_id: int, period: Period) -> Any:
 def unread_on(tenant_id: int, period: Period) -> ColumnElement[bool]:
     """Condition: ``Meter`` was not read on the last day of the period."""
     day = period.last
-    bit = MeterMonth.days.op("&", return_type=BigInteger())(literal(1 << day.day - 1))
+    bit = _and(MeterMonth.days, 1 << day.day - 1)
     return ~(
         select(MeterMonth.meter_id)
         .where(
@@ -76,11 +76,11 @@ def count(days: dict[int, int]) -> int:
 def _ones(bits: Any) -> Any:
     """How many bits of a column of at most 31 are set: summed by pairs, fours and eights, as neither database counts
     them itself in words that both know."""
-    pairs = bits - _shift(bits, 1, _PAIRS)
-    fours = pairs.op("&", return_type=BigInteger())(_FOURS) + _shift(pairs, 2, _FOURS)
-    eights = (fours + fours.op(">>", return_type=BigInteger())(4)).op("&", return_type=BigInteger())(_EIGHTS)
-    return (eights * 0x01010101).op(">>", return_type=BigInteger())(24).op("&", return_type=BigInteger())(0xFF)
+    pairs = bits - _and(bits // 2, _PAIRS)
+    fours = _and(pairs, _FOURS) + _and(pairs // 4, _FOURS)
+    eights = _and(fours + fours // 16, _EIGHTS)
+    return _and((eights * 0x01010101) // (1 << 24), 0xFF)
 
 
-def _shift(bits: Any, by: int, mask: int) -> Any:
-    return bits.op(">>", return_type=BigInteger())(by).op("&", return_type=BigInteger())(mask)
+def _and(bits: Any, mask: Any) -> Any:
+    return bits.op("&", precedence=6, return_type=BigInteger())(mask)

@@ -14,7 +14,7 @@ from central.fleet.models import ModuleHealth
 from central.registry.models import CommunicationModule, Installation
 from central.reports.columns import METER_COLUMNS, Column, Kind, Row
 from central.reports.parameters import PERIOD, SELECTION
-from central.reports.selection import Line
+from central.reports.selection import Line, registry_order, select_meters
 from central.reports.table import Asked, Report, Rows, Table, meter_table
 from central.reports.times import TimeTable, the_meter
 from central.store.lists import is_one_of
@@ -124,3 +124,42 @@ TEMPERATURE = Report(
 SIGNAL = Report(
     "signal", _PARAMETERS, "period", 92, partial(_open, (("signal_dbm", "dBm"), ("signal_percent", "%"))), chart="lines"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A line of a chart; ``points`` are (UTC seconds, value)."""
+
+    name: str
+    unit: str
+    points: Sequence[tuple[int, float]]
+
+
+_VALUES = {TEMPERATURE.key: (("temperature", "degC"),), SIGNAL.key: (("signal_dbm", "dBm"), ("signal_percent", "%"))}
+#: Points of a line: more than a screen has, fewer than a browser minds.
+_POINTS = 800
+
+
+async def chart_series(session: AsyncSession, asked: Asked, report: str, most: int) -> list[Curve]:
+    """Curves of the first ``most`` meters that the filters leave; of each the value that its module tells."""
+    scope = asked.scope
+    selection = await select_meters(session, scope.tenant_id, scope.zone, asked.filters, asked.at)
+    selection.require(Installation.module_id.is_not(None), needs=(Installation,))
+    order = registry_order("serial", False)
+    assert order is not None  # noqa: S101
+    lines = await selection.lines(session, await selection.ids(session, order, limit=most))
+    start, end = asked.period.span(scope.zone)
+    values = _VALUES[report]
+    found = []
+    for line in lines:
+        query = select(ModuleHealth.at, *(getattr(ModuleHealth, name) for name, _ in values)).where(
+            ModuleHealth.tenant_id == scope.tenant_id, ModuleHealth.module_id == line.module_id,
+            ModuleHealth.at >= start, ModuleHealth.at < end,
+        )  # fmt: skip
+        rows = (await session.execute(query.order_by(ModuleHealth.at))).all()
+        for place, (_, unit) in enumerate(values, 1):
+            points = [(row[0], row[place]) for row in rows if row[place] is not None]
+            if points:
+                found.append(Curve(line.serial, unit, points[:: -(-len(points) // _POINTS)]))
+                break
+    return found

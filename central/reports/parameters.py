@@ -78,6 +78,8 @@ class Filters(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
         """Names and values for a query string; what is as it is without saying is left out."""
         found: list[tuple[str, str]] = []
         for name, value in msgspec.to_builtins(self).items():
+            if name == "energy" and value == ["active"]:
+                continue
             several = value if isinstance(value, list | tuple) else [value]
             found += [(name, "1" if each is True else str(each)) for each in several]
         return found

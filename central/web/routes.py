@@ -29,12 +29,14 @@ from central.web.pages import (
     navigation,
     overview,
     provider,
-    roles,
-    second_factor,
-    users,
     registry,
     registry_import,
     registry_relations,
+    report_jobs,
+    reports,
+    roles,
+    second_factor,
+    users,
 )
 from central.web.render import page, static_router, viewer
 
@@ -78,6 +80,11 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     registry_import.registry_preview, registry_import.registry_refused, registry_import.registry_apply,
     groups.groups, groups.group, groups.group_map, groups.candidates, groups.add_member, groups.remove_member,
     overview.widget, overview.frame, overview.offered_gateways, overview.choose, overview.arrange, overview.reset,
+    reports.reports, reports.report, reports.report_data, reports.report_chart, reports.report_totals,
+    reports.report_export, reports.report_meters,
+    report_jobs.report_jobs, report_jobs.report_job_file, report_jobs.order_report, report_jobs.cancel_report,
+    report_jobs.remove_report, report_jobs.schedule_report, report_jobs.switch_schedule, report_jobs.remove_schedule,
+    report_jobs.save_view, report_jobs.remove_view,
 )  # fmt: skip
 
 
