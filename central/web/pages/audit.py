@@ -17,11 +17,11 @@ from central.accounts.principal import Principal
 from central.audit.models import AuditEntry
 from central.audit.search import AuditFilter, changes, search
 from central.errors import Refused
+from central.sheets import safe_cell
 from central.store.engine import Database
 from central.web import rights_words
 from central.web.forms import Db, Search, Web, Who, database
 from central.web.i18n import N_, current, gettext
-from central.web.pages.meters import safe_cell
 from central.web.render import page
 from shared.intervals import day_range
 from shared.intervals import zone as zone_of

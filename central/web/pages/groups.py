@@ -13,11 +13,11 @@ from sqlalchemy import literal as value
 from sqlalchemy.orm import aliased
 
 from central.accounts.permissions import Permission, may
-from central.audit.service import record
 from central.errors import NotFound, Refused
 from central.metering import months
 from central.metering.months import Selection, subtree
 from central.registry import changes
+from central.registry.kinds import CUSTOMER
 from central.registry.models import Customer, CustomerGroup, SearchWord
 from central.web.forms import Db, Search, Web, Who, field, fields
 from central.web.pages.widgets import places
@@ -122,23 +122,26 @@ async def remove_member(request: Web, db: Db, principal: Who, number: Number) ->
 
 
 async def _group(db: Db, tenant_id: int, number: int) -> CustomerGroup:
-    return await changes.get(db, tenant_id, CustomerGroup, number)
+    found = await db.scalar(
+        select(CustomerGroup).where(CustomerGroup.tenant_id == tenant_id, CustomerGroup.id == number)
+    )
+    if found is None:
+        raise NotFound("customer group", number)
+    return found
 
 
 async def _customer(request: Web, db: Db, principal: Who) -> Customer:
     number = field(await fields(request), "customer", 20)
     if not (number.isascii() and number.isdigit() and len(number) < 19):
         raise NotFound("customer", number)
-    return await changes.get(db, principal.tenant_id, Customer, int(number))
+    query = select(Customer).where(Customer.tenant_id == principal.tenant_id, Customer.id == int(number))
+    if (found := await db.scalar(query)) is None:
+        raise NotFound("customer", number)
+    return found
 
 
 async def _move(db: Db, principal: Who, customer: Customer, group_id: int | None) -> None:
-    before = {"group_id": customer.group_id}
-    await changes.update(db, principal.tenant_id, Customer, customer.id, group_id=group_id)
-    record(
-        db, principal, "update", "customer", customer.external_key, object_id=customer.id, before=before,
-        after={"group_id": group_id},
-    )  # fmt: skip
+    await changes.patch(db, principal, CUSTOMER, customer.external_key, {"group": group_id})
 
 
 async def _summary(db: Db, principal: Who, found: CustomerGroup, chosen: str) -> dict[str, Any]:

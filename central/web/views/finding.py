@@ -1,14 +1,14 @@
 """The search box: what begins with the words typed, by kind."""
 
-import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
+from central.registry import search as registry_search
 from central.registry.models import (
     CommunicationModule,
     Customer,
@@ -19,14 +19,11 @@ from central.registry.models import (
     MeteringPoint,
     SearchWord,
 )
+from central.registry.search import BY_WORD
 from central.store.lists import is_one_of
 
 #: Kinds in the order in which they are shown.
 KINDS: Final = (SearchWord.CUSTOMER, SearchWord.METER, SearchWord.MODULE, SearchWord.GATEWAY, SearchWord.GROUP)
-_WORDS: Final = 6
-_LONGEST: Final = 64
-#: Sorts after everything that begins with a word: no text has a larger character.
-_END: Final = "\U0010ffff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,38 +37,14 @@ class Hit:
     href: str
 
 
-def fold(text: str) -> list[str]:
-    """Words of a text without case and accents, as ``SearchWord`` has them."""
-    plain = "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
-    return [word[:_LONGEST] for word in plain.split()]
-
-
 async def search(
     db: AsyncSession, tenant_id: int, text: str, limit: int = 8, kinds: Collection[int] = KINDS
 ) -> dict[int, list[int]]:
     """Ids by kind, at most ``limit`` of each, of what has a word beginning with each word of ``text``."""
-    words = sorted(fold(text)[:_WORDS], key=len, reverse=True)
-    if not words:
-        return {}
-    found: dict[int, list[int]] = {}
-    for kind in kinds:
-        query = select(SearchWord.object_id).where(
-            SearchWord.tenant_id == tenant_id, *_begins(SearchWord, words[0]), SearchWord.kind == kind
-        )
-        for word in words[1:]:
-            other = aliased(SearchWord)
-            also = select(other.object_id).where(
-                other.kind == kind, other.object_id == SearchWord.object_id, other.tenant_id == tenant_id,
-                *_begins(other, word),
-            )  # fmt: skip
-            query = query.where(also.exists())
-        query = query.order_by(SearchWord.word).limit(limit * 2)  # one object may have two such words
-        found[kind] = list(dict.fromkeys(await db.scalars(query)))[:limit]
-    return found
-
-
-def _begins(table: Any, word: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
-    return table.word >= word, table.word < word + _END
+    return {
+        kind: [hit.id for hit in await registry_search.search(db, tenant_id, text, limit, (BY_WORD[kind].name,))]
+        for kind in kinds
+    }
 
 
 async def find(

@@ -8,7 +8,7 @@ from array import array
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -36,11 +36,9 @@ from central.registry.models import (
     Meter,
     MeteringPoint,
     MeterModel,
-    SearchWord,
 )
 from central.settings import CceeSettings
 from central.store.engine import Database
-from central.web.views.finding import fold
 from ext.profile import pack
 from shared.intervals import day_range, local_date
 from shared.quality import Quality
@@ -180,7 +178,7 @@ async def seed(database: Database, now: int) -> None:
 
 
 async def _business(db: AsyncSession, tenant: Tenant, meters: dict[str, Meter], now: int) -> None:
-    """Groups, lots with their calendar, positions, households, what is kept of each month, and search words."""
+    """Groups, lots with their calendar, positions, households, and what is kept of each month."""
     today = local_date(now, ZONE)
     groups: dict[str, CustomerGroup] = {}
     for name, parent in GROUPS.items():
@@ -212,17 +210,6 @@ async def _business(db: AsyncSession, tenant: Tenant, meters: dict[str, Meter], 
         )  # fmt: skip
         db.add(owner)
     await db.flush()
-    searched: tuple[tuple[int, Any, tuple[str, ...]], ...] = (
-        (SearchWord.CUSTOMER, Customer, ("external_key", "name")), (SearchWord.METER, Meter, ("key", "serial", "name")),
-        (SearchWord.MODULE, CommunicationModule, ("key", "name")), (SearchWord.GROUP, CustomerGroup, ("name",)),
-        (SearchWord.GATEWAY, Gateway, ("key", "name", "place")),
-    )  # fmt: skip
-    for kind, table, columns in searched:
-        for row in (await db.scalars(select(table))).all():
-            words = {word for column in columns for word in fold(getattr(row, column))}
-            db.add_all(
-                SearchWord(tenant_id=row.tenant_id, word=word, kind=kind, object_id=row.id) for word in sorted(words)
-            )
 
 
 def _months(db: AsyncSession, tenant: Tenant, meter: Meter, plan: Plan, now: int) -> None:
