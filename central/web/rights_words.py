@@ -124,7 +124,7 @@ def value(code: str, text: str) -> str:
             return gettext("no")
         case "where", "everywhere":
             return gettext("in the whole utility")
-        case ("role" | "grants"), _:
+        case (("role" | "grants"), _):
             return role(text, "")
         case "permissions", _:
             return ", ".join(permission(each) for each in text.split(", "))
