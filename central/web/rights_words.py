@@ -71,6 +71,28 @@ KINDS: Final = {
     "saved_view": N_("Saved view"),
     "report_schedule": N_("Report schedule"),
 }
+#: Fields of an entry's before and after; others are shown as the tables call them.
+FIELDS: Final = {
+    "name": N_("Name"),
+    "email": N_("E-mail"),
+    "permissions": N_("Permissions"),
+    "role": N_("Role"),
+    "where": N_("Where"),
+    "grants": N_("Roles"),
+    "has_password": N_("Password"),
+    "second_factor": N_("Second factor"),
+    "disabled": N_("Shut out"),
+    "failures": N_("Failed tries in a row"),
+    "user": N_("User"),
+    "address": N_("Network address"),
+    "agent": N_("Browser"),
+    "provider": N_("Identity provider"),
+    "gateway": N_("Gateway"),
+    "order": N_("Order"),
+    "note": N_("Note"),
+    "target": N_("Address"),
+    "serial": N_("Serial"),
+}
 
 
 def role(key: str, name: str) -> str:
@@ -86,6 +108,30 @@ def action(code: str) -> tuple[str, str]:
 
 def kind(code: str) -> str:
     return gettext(KINDS[code]) if code in KINDS else code.replace("_", " ")
+
+
+def field(code: str) -> str:
+    """What a field of an entry is called."""
+    return gettext(FIELDS[code]) if code in FIELDS else code.replace("_", " ")
+
+
+def value(code: str, text: str) -> str:
+    """A value of an entry for people: yes and no, names of roles and permissions."""
+    match code, text:
+        case _, "true":
+            return gettext("yes")
+        case _, "false":
+            return gettext("no")
+        case "where", "everywhere":
+            return gettext("in the whole utility")
+        case (("role" | "grants"), _):
+            return role(text, "")
+        case "permissions", _:
+            return ", ".join(permission(each) for each in text.split(", "))
+        case _, ("" | "null"):
+            return "–"
+        case _:
+            return text
 
 
 def permission(code: str) -> str:

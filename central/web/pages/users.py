@@ -219,7 +219,7 @@ def _place_words(view: users.GrantView, paths: dict[str, str]) -> str:
 
 def _password(form: Any) -> str:
     """What was typed, or one made here; "" for somebody who comes through the identity provider only."""
-    match field(form, "how", 16):
+    match _how(form):
         case "typed":
             return field(form, "password", 1000, strip=False) or " "  # nothing typed is no password, and refused
         case "none":
@@ -229,7 +229,15 @@ def _password(form: Any) -> str:
 
 
 def _made(form: Any) -> bool:
-    return field(form, "how", 16) not in ("typed", "none")
+    return _how(form) == "made"
+
+
+def _how(form: Any) -> str:
+    """Which of the form's ways was chosen; what is typed is never put aside for one that is made."""
+    how = field(form, "how", 16)
+    if how in ("typed", "none"):
+        return how
+    return "typed" if field(form, "password", 1000, strip=False) else "made"
 
 
 def _locked(found: User) -> int:

@@ -48,7 +48,8 @@ KEYS = {"meters": "meter-1", "gateways": "gw-1", "modules": "mod-1", "customers"
 async def operations(client: Client, side: Side) -> list[tuple[str, str, str, bool]]:
     """Name, method, address, and whether the address names an object."""
     document = (await client.get("/api/v1/openapi.json")).json()
-    return sorted(_operations(document, side), key=lambda each: each[1] == "DELETE")
+    # what ends things comes last, one thing before all of them
+    return sorted(_operations(document, side), key=lambda each: (each[1] == "DELETE", not each[3]))
 
 
 def _operations(document: dict[str, Any], side: Side) -> Iterator[tuple[str, str, str, bool]]:
