@@ -23,6 +23,7 @@ from central.web.pages import (
     meter_data,
     meters,
     overview,
+    webhooks,
 )
 from central.web.render import page, static_router, viewer
 
@@ -45,6 +46,8 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     alarms.alarms, alarms.acknowledge, alarms.alarms_count, alarms.alarm_subscriptions, alarms.subscribe,
     alarms.unsubscribe,
     config.edit, config.check, config.apply, config.applied, config.applied_state,
+    webhooks.webhooks, webhooks.add_webhook, webhooks.webhook, webhooks.webhook_deliveries, webhooks.change_webhook,
+    webhooks.ping_webhook, webhooks.rotate_webhook, webhooks.remove_webhook, webhooks.redeliver_webhook,
 )  # fmt: skip
 
 
