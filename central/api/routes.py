@@ -7,6 +7,7 @@ from central.accounts.controllers import KeyController, me
 from central.alarms.controllers import AlarmController
 from central.api.checks import check_request
 from central.api.exchange import watch
+from central.api.index import index
 from central.api.openapi import PATH
 from central.ccee.controllers import CceeController
 from central.fleet.controllers import CommandController, GatewayController
@@ -27,7 +28,7 @@ CONTROLLERS: tuple[ControllerRouterHandler, ...] = (
     me, KeyController, MeterController, ReadingController, GatewayController, CommandController, ModuleController,
     CustomerController, PointController, GroupController, LotController, ModelController, InstallationController,
     CceeController, AlarmController,
-    WebhookController,
+    WebhookController, index,
 )  # fmt: skip
 
 
