@@ -1,5 +1,6 @@
 """The OpenAPI document, /api/v1/openapi.json and .yaml. No renderer: those load scripts from other hosts."""
 
+import re
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Final
@@ -39,10 +40,13 @@ first time (`Idempotency-Replayed: true`). Refused requests leave their key free
 
 
 class _Documents(Router):
-    """Router of the document without the framework's catch-all, which would answer for all unknown addresses."""
+    """Router of the document alone: the framework's catch-all would answer for all unknown addresses, and the API's own
+    address has its index."""
 
     def register(self, value: ControllerRouterHandler) -> list[BaseRoute]:
-        return [] if "/{path:str}" in getattr(value, "paths", ()) else super().register(value)
+        paths: set[str] = getattr(value, "paths", set())
+        paths.discard("/")
+        return [] if "/{path:str}" in paths else super().register(value)
 
 
 def openapi_config(other_media: OtherMedia) -> OpenAPIConfig:
@@ -107,6 +111,7 @@ def complete(document: dict[str, Any], other_media: OtherMedia) -> dict[str, Any
     components["responses"] = {"NotModified": {"description": "What If-None-Match names is what is there"}}
     for item in document["paths"].values():
         for method, operation in item.items():
+            operation["summary"] = _SENTENCE.split(operation["description"], 1)[0].replace("`", "")
             operation["responses"].pop("400", None)
             operation["responses"]["default"] = _PROBLEM
             for media in other_media.get(operation["operationId"], ()):
@@ -115,6 +120,7 @@ def complete(document: dict[str, Any], other_media: OtherMedia) -> dict[str, Any
     return document
 
 
+_SENTENCE: Final = re.compile(r"[.;:](?:\s|$)")
 _PROBLEM: Final = {
     "description": "The request was refused; the body says why",
     "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},

@@ -8,6 +8,7 @@ from central.accounts.user_controllers import RoleController, SessionController,
 from central.alarms.controllers import AlarmController
 from central.api.checks import check_request
 from central.api.exchange import watch
+from central.api.index import index
 from central.api.openapi import PATH
 from central.audit.controllers import AuditController
 from central.ccee.controllers import CceeController
@@ -26,7 +27,7 @@ CONTROLLERS: tuple[ControllerRouterHandler, ...] = (
     GroupCreation, *routers(), InstallationController, SupplyController, search_registry, ImportController,
     ExportController,
     UserController, RoleController, SessionController, AuditController,
-    WebhookController, BillController, ReportController,
+    WebhookController, BillController, ReportController, index,
 )  # fmt: skip
 
 

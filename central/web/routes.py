@@ -37,6 +37,7 @@ from central.web.pages import (
     roles,
     second_factor,
     users,
+    webhooks,
 )
 from central.web.render import page, static_router, viewer
 
@@ -85,6 +86,8 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     report_jobs.report_jobs, report_jobs.report_job_file, report_jobs.order_report, report_jobs.cancel_report,
     report_jobs.remove_report, report_jobs.schedule_report, report_jobs.switch_schedule, report_jobs.remove_schedule,
     report_jobs.save_view, report_jobs.remove_view,
+    webhooks.webhooks, webhooks.add_webhook, webhooks.webhook, webhooks.webhook_deliveries, webhooks.change_webhook,
+    webhooks.ping_webhook, webhooks.rotate_webhook, webhooks.remove_webhook, webhooks.redeliver_webhook,
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 from sqlalchemy import event, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Session, UOWTransaction
+from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction
 
 import central.registry.models
 from central.api.query import instant_text
@@ -106,24 +106,37 @@ _ACTIONS: Final = {
 
 
 @event.listens_for(Session, "after_flush")
-def _tell_of_registry(session: Session, _context: UOWTransaction) -> None:
-    """What the audit log is told of the registry, programs are told as well: one query however many entries."""
-    by_tenant: dict[int, list[AuditEntry]] = {}
-    for each in session.new:
-        if isinstance(each, AuditEntry) and each.action in _ACTIONS and each.kind in _REGISTRY:
-            by_tenant.setdefault(each.tenant_id, []).append(each)
-    for tenant_id, entries in by_tenant.items():
+def _tell_of_added(session: Session, _context: UOWTransaction) -> None:
+    """What the audit log is told of the registry, programs are told as well: entries added one by one."""
+    _tell(session, [vars(each) for each in session.new if isinstance(each, AuditEntry)])
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _tell_of_inserted(state: ORMExecuteState) -> None:
+    """The same for entries inserted in one statement."""
+    if state.is_insert and state.bind_mapper is not None and state.bind_mapper.class_ is AuditEntry:
+        given = state.parameters or []
+        _tell(state.session, [given] if isinstance(given, Mapping) else given)
+
+
+def _tell(session: Session, entries: Iterable[Mapping[str, Any]]) -> None:
+    """Queue events of these entries: one query a tenant, however many there are."""
+    by_tenant: dict[int, list[Mapping[str, Any]]] = {}
+    for each in entries:
+        if each["action"] in _ACTIONS and each["kind"] in _REGISTRY:
+            by_tenant.setdefault(each["tenant_id"], []).append(each)
+    for tenant_id, some in by_tenant.items():
         hooks = session.connection().execute(_hooks(tenant_id)).all()
         rows: list[dict[str, Any]] = []
-        for entry in entries:
-            kind = _ACTIONS[entry.action]
+        for entry in some if hooks else ():
+            kind = _ACTIONS[entry["action"]]
             rows += _rows(_wanting(kind, hooks), kind, [_registry_event(entry)], int(time.time()))
         if rows:
             session.connection().execute(insert(_DELIVERY), rows)
 
 
-def _registry_event(entry: AuditEntry) -> dict[str, Any]:
+def _registry_event(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        "object": entry.kind, "key": entry.key, "by": entry.author, "before": msgspec.Raw(entry.before.encode()),
-        "after": msgspec.Raw(entry.after.encode()),
+        "object": entry["kind"], "key": entry["key"], "by": entry["author"],
+        "before": msgspec.Raw(entry["before"].encode()), "after": msgspec.Raw(entry["after"].encode()),
     }  # fmt: skip

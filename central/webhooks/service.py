@@ -21,6 +21,7 @@ from central.webhooks.models import Webhook, WebhookDelivery
 STATES: Final = ("queued", "sent", "failed")
 #: Of one tenant: each event is written once for each.
 _MOST: Final = 50
+_NO_ID: Final = 1 << 63
 
 
 async def webhooks(db: AsyncSession, who: Principal) -> Sequence[Webhook]:
@@ -32,7 +33,7 @@ async def webhooks(db: AsyncSession, who: Principal) -> Sequence[Webhook]:
 
 async def get(db: AsyncSession, who: Principal, webhook_id: int) -> Webhook:
     """One webhook; raises :class:`NotFound`. A webhook hears of the whole tenant: it is for who has all of it."""
-    row = await db.get(Webhook, webhook_id)
+    row = await db.get(Webhook, webhook_id) if webhook_id < _NO_ID else None
     if row is None or row.tenant_id != who.tenant_id or not who.everywhere(Permission.SETTINGS):
         raise NotFound("webhook", webhook_id)
     return row
@@ -122,7 +123,7 @@ async def deliveries(
 async def get_delivery(db: AsyncSession, who: Principal, webhook_id: int, delivery_id: int) -> WebhookDelivery:
     """One delivery; raises :class:`NotFound`."""
     row = await get(db, who, webhook_id)
-    found = await db.get(WebhookDelivery, delivery_id)
+    found = await db.get(WebhookDelivery, delivery_id) if delivery_id < _NO_ID else None
     if found is None or found.webhook_id != row.id:
         raise NotFound("delivery", delivery_id)
     return found

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import delete, event, func, select, update
+from sqlalchemy import delete, event, func, insert, select, update
 
 from central.accounts.principal import Principal
 from central.alarms.models import Alarm
@@ -316,12 +316,20 @@ async def test_what_the_audit_log_says_of_the_registry(database: Database, ours:
         record(db, admin(ours), "deleted", "metering_point", "p-1", before={"name": "p"})
         record(db, admin(ours), "created", "role", "r-1")
         record(db, admin(ours), "logged-in", "customer", "c-1")
+        await db.flush()
+        many = [
+            {"tenant_id": ours.tenant.id, "at": NOW, "author": "ana", "action": "created", "kind": kind, "key": "m",
+             "before": "{}", "after": '{"serial":"1"}'}
+            for kind in ("meter", "api_key")
+        ]  # fmt: skip
+        await db.execute(insert(AuditEntry), many)
     bodies = [json.loads(row.body) for row in await rows(database)]
     assert [(each["kind"], each["data"]) for each in bodies] == [
         ("registry.changed", {"object": "customer", "key": "c-1", "by": "admin@ours", "before": {"name": "a"},
                               "after": {"name": "b"}}),
         ("registry.deleted", {"object": "metering_point", "key": "p-1", "by": "admin@ours", "before": {"name": "p"},
                               "after": {}}),
+        ("registry.created", {"object": "meter", "key": "m", "by": "ana", "before": {}, "after": {"serial": "1"}}),
     ]  # fmt: skip
 
 
