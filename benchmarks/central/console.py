@@ -5,8 +5,9 @@
 
 The application answers within this process: no network, no browser. Each address is asked once to warm up, then
 ``--repeat`` times, of another meter, group or word each time. What a page loads by itself afterwards (its widgets) is
-measured with it, each by itself. A page that does not exist yet is said to be missing. ``--slow`` shows the statements
-that took longest of those that miss their target.
+measured as well, each by itself. ``cpu`` is the median of this process's own processor time, which other work on
+the machine hardly lengthens; with PostgreSQL the server has its own. A page that is not there is said to be missing.
+``--slow`` shows the statements that took longest of those that miss their target.
 """
 
 import asyncio
@@ -61,6 +62,19 @@ class Asked(NamedTuple):
     pieces: bool = False  # measure what it loads by itself as well
 
 
+#: Reports: name, key, what they are asked with. Their page, the first rows and the totals are measured.
+_REPORTS: Final = (
+    ("last registers", "registers-last", "date={today}"),
+    ("one meter", "registers-meter", "meter={meter}&month={month}"),
+    ("consumption", "consumption", "month={month}"),
+    ("billing", "billing", "lot={lot}&month={month}"),
+    ("availability", "availability", "month={month}"),
+    ("day by day", "availability-days", "month={month}"),
+    ("temperature", "temperature", "month={month}"),
+    ("signal", "signal", "month={month}"),
+    ("profile", "profile", "meter={profiled}&month={month}"),
+    ("events", "events", "month={month}"),
+)
 #: All that is measured. Places: meter (with readings), profiled (with profiles), group, region, gateway, customer, lot,
 #: word, month.
 PAGES: Final = (
@@ -87,20 +101,20 @@ PAGES: Final = (
     Asked("gateways", "/gateways", 300, pieces=True),
     Asked("alarms", "/alarms", 300, pieces=True),
     Asked("CCEE", "/ccee", 300, pieces=True),
+    Asked("registry, customers", "/registry/customer", 300, pieces=True),
     Asked("reports", "/reports", 300),
-    Asked("report 1, last registers", "/reports/registers-last/rows?date={today}", 500),
-    Asked("report 2, one meter", "/reports/registers-meter/rows?meter={meter}&month={month}", 500),
-    Asked("report 3, consumption", "/reports/consumption/rows?month={month}", 500),
-    Asked("report 4, billing", "/reports/billing/rows?lot={lot}&month={month}", 500),
-    Asked("report 5, availability", "/reports/availability/rows?month={month}", 500),
-    Asked("report 6, day by day", "/reports/availability-days/rows?month={month}", 500),
-    Asked("report 7, temperature", "/reports/module-temperature/rows?month={month}", 500),
-    Asked("report 8, signal", "/reports/module-signal/rows?month={month}", 500),
-    Asked("report 9, profile", "/reports/profile/rows?meter={profiled}&month={month}", 500),
-    Asked("report 10, events", "/reports/events/rows?month={month}", 500),
+    *(
+        Asked(f"report {number}, {name}{part}", f"{before}{key}{after}?{query}", 500)
+        for number, (name, key, query) in enumerate(_REPORTS, 1)
+        for part, before, after in (
+            ("", "/reports/", ""),
+            (", rows", "/data/reports/", ""),
+            (", totals", "/reports/", "/totals"),
+        )
+    ),
 )
 #: The largest export: every meter once. Seconds it may take.
-XLSX: Final = "/reports/registers-last.xlsx?date={today}"
+XLSX: Final = "/reports/registers-last/export?format=xlsx&date={today}"
 XLSX_SECONDS: Final = 30.0
 #: Where pages say what they load by themselves.
 _PIECES: Final = re.compile(r'(?:hx-get|data-url|data-src|data-chart)="(/[^"]+)"')
@@ -109,12 +123,13 @@ _SAMPLES: Final = 40
 
 @dataclass
 class Timed:
-    """What came of one address: seconds of each answer, its last status and size."""
+    """What came of one address: seconds of each answer, and of this process's cores, its last status and size."""
 
     asked: Asked
     status: int = 0
     octets: int = 0
     seconds: list[float] = field(default_factory=list)
+    busy: list[float] = field(default_factory=list)
     slowest: list[tuple[float, str]] = field(default_factory=list)
 
     @property
@@ -147,8 +162,13 @@ class App:
             "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "state": {},
         }  # fmt: skip
         status, octets, kept = 0, 0, bytearray()
+        asked, never = False, asyncio.Event()
 
         async def receive() -> dict[str, Any]:
+            nonlocal asked
+            if asked:
+                await never.wait()  # whoever asked stays and says no more
+            asked = True
             return {"type": "http.request", "body": b"", "more_body": False}
 
         async def send(message: Any) -> None:
@@ -278,10 +298,11 @@ async def measure(url: str, pages: Sequence[Asked], repeat: int, slow: bool) -> 
 async def _ask(app: App, timed: Timed, address: str, counts: bool, statements: Statements | None) -> bytes:
     if statements:
         statements.seen.clear()
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), time.process_time()
     timed.status, timed.octets, body = await app.get(address)
     seconds = time.perf_counter() - began
     if counts:
+        timed.busy.append(time.process_time() - busy)
         timed.seconds.append(seconds)
         if statements and seconds >= max(timed.seconds):
             timed.slowest = sorted(statements.seen, reverse=True)[:4]
@@ -342,15 +363,16 @@ async def make_fleet(url: str, customers: int, months: int) -> None:
 def show(console: Console, title: str, found: Sequence[Timed], exported: Export | None, slow: bool) -> None:
     """Print a table, misses in red, and their slowest statements."""
     table = Table(title=title)
-    for head in ("page", "p50, ms", "p95, ms", "target", "kB"):
+    for head in ("page", "p50, ms", "p95, ms", "target", "cpu, ms", "kB"):
         table.add_column(head, justify="left" if head == "page" else "right")
     for timed in found:
         if not timed.seconds:
-            table.add_row(timed.asked.name, f"status {timed.status}", "", "", style="dim")
+            table.add_row(timed.asked.name, f"status {timed.status}", style="dim")
             continue
         style = "red" if timed.misses else None
         target, size = f"{timed.asked.target:.0f}", f"{timed.octets / 1000:.0f}"
-        table.add_row(timed.asked.name, f"{timed.p50:.0f}", f"{timed.p95:.0f}", target, size, style=style)
+        busy = f"{statistics.median(timed.busy) * 1000:.0f}"
+        table.add_row(timed.asked.name, f"{timed.p50:.0f}", f"{timed.p95:.0f}", target, busy, size, style=style)
     console.print(table)
     if exported is not None:
         console.print(
