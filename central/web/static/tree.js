@@ -216,7 +216,7 @@ async function refresh(trees) {
     if (!dot || dot.title === words) continue;
     dot.className = `dot bg-${colour}`;
     dot.title = words;
-    items.get(node).setAttribute("aria-label", `${items.get(node).dataset.name}, ${words}`);
+    dot.nextElementSibling.textContent = words;
   }
 }
 

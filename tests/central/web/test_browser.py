@@ -150,7 +150,7 @@ def test_search_and_the_way_to_a_meter(desk: Watched) -> None:
     page = desk.page
     desk.open("/meters")
     page.wait_for_selector(".tabulator-row >> nth=6")
-    page.fill("input[type=search]", "Lucas")
+    page.fill("#meter-search input[type=search]", "Lucas")
     page.wait_for_function("() => document.querySelectorAll('.tabulator-row').length === 1")
     assert "q=Lucas" in page.locator("[data-export]").get_attribute("href")
     page.click(".tabulator-row a")
