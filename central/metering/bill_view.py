@@ -134,12 +134,13 @@ def register_bill(
 
 def profile_bill(span: Range, series: Series, calendar: TariffCalendar, now: int) -> PeriodBill | None:
     """The bill by the load profile alone, not projected; None where no interval of it counts."""
-    posts, expected = range_consumption(series, span.start, span.end, calendar, now)
+    posts, _ = range_consumption(series, span.start, span.end, calendar, now)
     total = posts.get(Post.TOTAL)
     if total is None or not total.intervals:
         return None
     found = {post: PostBill(post, each.energy, _demand(each)) for post, each in sorted(posts.items())}
-    until = min(span.end, span.start + expected * series.step)
+    part = series.part(span.start, span.end)
+    until = part.start + (int(part.held.nonzero()[0][-1]) + 1) * part.step
     demanded: Source = "profile" if found[Post.TOTAL].maximum else ""
     return PeriodBill(
         span.start, span.end, span.end > now, found,

@@ -29,7 +29,7 @@ MOST_PERIODS = 24
 class Billing:
     """The last periods of a meter, oldest first; without a ``lot`` they are calendar months.
 
-    ``read_at`` is the instant of the last register reading, ``measured`` the numbers C of the quantities that its
+    ``registers_at`` is the instant of the last register reading, ``measured`` the numbers C of the quantities that its
     cumulative registers have. ``due_on`` of the last period is the planned bill date.
     """
 
@@ -37,8 +37,14 @@ class Billing:
     quantity: Quantity
     periods: Sequence[Period]
     bills: Sequence[PeriodBill]
-    read_at: int | None
+    registers_at: int | None
     measured: frozenset[int]
+
+    @property
+    def read_at(self) -> int | None:
+        """The last instant up to which is read, by registers or by profile."""
+        known = (self.registers_at, *(each.until for each in self.bills))
+        return max((at for at in known if at is not None), default=None)
 
     def month(self, period: Period) -> date:
         """First day of the month that a period is billed as; of a calendar month that month."""

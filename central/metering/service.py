@@ -196,8 +196,9 @@ async def events(
         .outerjoin(Meter, Meter.id == Event.meter_id)
         .outerjoin(Gateway, Gateway.id == Event.gateway_id)
         .where(Event.tenant_id == tenant_id)
-        .order_by(Event.at.desc(), Event.id.desc())
     )
+    # "+ 0": the index of the whole tenant has the order of "at, id", and would be walked through for one meter
+    query = query.order_by(Event.at.desc(), (Event.id if meter_id is None else Event.id + 0).desc())
     for column, value in ((Event.meter_id, meter_id), (Event.gateway_id, gateway_id), (Event.kind, kind)):
         if value is not None:
             query = query.where(column == value)

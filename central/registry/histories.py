@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.errors import NotFound
@@ -78,18 +78,27 @@ async def get_customer(session: AsyncSession, tenant_id: int, key: str) -> Custo
 
 
 async def places_of_customer(
-    session: AsyncSession, tenant_id: int, customer_id: int, *, skip: int = 0, limit: int = 50
+    session: AsyncSession, customer: Customer, *, skip: int = 0, limit: int = 50
 ) -> Sequence[PlaceLine]:
-    """Points of a customer with the meters in them, in order of the points' keys."""
+    """Points of a customer with the meters in them, in order of the points' keys.
+
+    Not asked for the tenant, which is the customer's: SQLite would walk through all points of it in order of the key.
+    """
     within = and_(Installation.point_id == MeteringPoint.id, Installation.ends_at.is_(None))
     query = (
         select(MeteringPoint, Meter)
         .outerjoin(Installation, within)
         .outerjoin(Meter, Meter.id == Installation.meter_id)
-        .where(MeteringPoint.tenant_id == tenant_id, MeteringPoint.customer_id == customer_id)
+        .where(MeteringPoint.customer_id == customer.id)
         .order_by(MeteringPoint.key, Meter.key)
     )
     return [PlaceLine(*row) for row in (await session.execute(query.offset(skip).limit(limit))).all()]
+
+
+async def count_points(session: AsyncSession, customer: Customer) -> int:
+    """How many points a customer has."""
+    query = select(func.count(MeteringPoint.id)).where(MeteringPoint.customer_id == customer.id)
+    return await session.scalar(query) or 0
 
 
 async def _installations(session: AsyncSession, tenant_id: int, where: Any) -> Sequence[InstallationLine]:

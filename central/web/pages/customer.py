@@ -7,12 +7,11 @@ from typing import Annotated, Any, Final
 from litestar import get
 from litestar.params import QueryParameter
 from litestar.response import Redirect, Response
-from sqlalchemy import func, select
 
 from central.metering.month_energy import month_energy
 from central.registry import histories
 from central.registry import service as registry
-from central.registry.models import CustomerGroup, Lot, MeteringPoint
+from central.registry.models import CustomerGroup, Lot
 from central.web.forms import Db, Key, Web, Who
 from central.web.render import page
 from central.web.views import banners
@@ -30,7 +29,7 @@ async def customer(
     """Points of a customer with the meters in them: state, and consumption of the month so far."""
     tenant, tz, now = principal.tenant_id, zone_of(principal.zone), int(time.time())
     found = await histories.get_customer(db, tenant, key)
-    places = await histories.places_of_customer(db, tenant, found.id, skip=(number - 1) * _ROWS, limit=_ROWS)
+    places = await histories.places_of_customer(db, found, skip=(number - 1) * _ROWS, limit=_ROWS)
     if number == 1 and len(places) == 1 and places[0].meter is not None:
         return Redirect(f"/meters/{places[0].meter.key}", status_code=303)
     first = local_date(now, tz).replace(day=1)
@@ -47,8 +46,7 @@ async def customer(
         }
         for place in places
     ]
-    points = MeteringPoint.tenant_id == tenant, MeteringPoint.customer_id == found.id
-    count = await db.scalar(select(func.count(MeteringPoint.id)).where(*points)) or 0
+    count = await histories.count_points(db, found)
     return page(
         request, "customer.html",
         customer=found,

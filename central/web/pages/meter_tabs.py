@@ -62,7 +62,7 @@ async def meter(request: Web, db: Db, principal: Who, key: Key, chosen: Month = 
         months=bill_words.lines(months, tz),
         gaps=[(period.first_day, _gaps(bill, calendar.since, view)) for period, bill in months.pairs],
         unit=months.quantity.unit,
-        read_at=months.read_at,
+        registers_at=months.registers_at,
         profile_last=max((channel.last for channel in channels), default=None),
         told=module[-1] if module else None,
         open_alarms=(
@@ -181,7 +181,7 @@ async def _tab(request: Web, db: Db, principal: Principal, view: MeterView, tab:
         tab=tab,
         tabs=_tabs(),
         base=f"/meters/{view.meter.key}",
-        places_of=await histories.places_of_customer(db, principal.tenant_id, view.customer.id, limit=_SWITCH + 1)
+        places_of=await histories.places_of_customer(db, view.customer, limit=_SWITCH + 1)
         if view.customer else [],
         most_places=_SWITCH,
         **{"view": view, **context}, **await commands_of(request, db, principal, view),

@@ -149,6 +149,7 @@ def test_profile_where_registers_are_not_by_post() -> None:
     assert found.posts[2].energy == 960 - 84 - 1 + 8
     assert found.posts[2].maximum == Maximum(F(36), START + 200 * 900)
     assert found.counted == 958 * 900
+    assert found.until == now
     assert found.posts[1].projected == F((7 * 36 - 3) * 30 * 96, 958)
 
 

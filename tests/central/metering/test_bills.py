@@ -123,6 +123,7 @@ async def test_bills_by_profile_where_registers_do_not_tell_posts(database: Data
     assert running.posts[0].maximum == Maximum(Fraction(4), start)
     assert running.posts[0].projected == 30 * 96
     assert running.gaps == 0
+    assert running.until == found.read_at == NOW
 
 
 async def test_too_many_periods_are_refused(database: Database) -> None:
