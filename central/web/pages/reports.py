@@ -41,7 +41,7 @@ _JOBS: Final = 12
 _COLOURS: Final = ("line-1", "line-2", "line-3", "post-1", "post-2", "post-4")
 _RIGHT: Final = frozenset({Kind.NUMBER, Kind.SHARE, Kind.SECONDS})
 _WIDTHS: Final = {
-    Kind.INSTANT: 150, Kind.DAY: 110, Kind.NUMBER: 135, Kind.SHARE: 125, Kind.TEXT: 150, Kind.DETAIL: 320,
+    Kind.INSTANT: 160, Kind.DAY: 120, Kind.NUMBER: 150, Kind.SHARE: 150, Kind.TEXT: 165, Kind.DETAIL: 320,
     Kind.NOTES: 200, Kind.POST: 120, Kind.EVENT: 200, Kind.FLAGS: 170, Kind.MEASURED: 200, Kind.BILLED: 150,
     Kind.SECONDS: 110,
 }  # fmt: skip

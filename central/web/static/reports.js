@@ -59,8 +59,9 @@ function grid(report, element) {
     minWidth: 60,
   }));
   const sort = report.view?.sort ?? "";
+  let by = sort; // as the rows before the reader are sorted
   const table = new Tabulator(element, {
-    layout: "fitDataStretch",
+    layout: report.grouped.length ? "fitDataFill" : "fitDataStretch",
     columns,
     nestedFieldSeparator: false,
     columnDefaults: { resizable: "header", headerSortTristate: true },
@@ -69,7 +70,7 @@ function grid(report, element) {
     initialSort: sort ? [{ column: sort.replace(/^-/, ""), dir: sort.startsWith("-") ? "desc" : "asc" }] : [],
     pagination: true,
     paginationMode: "remote",
-    paginationSize: report.view?.size ?? (report.grouped.length ? 5 : 25),
+    paginationSize: report.view?.size ?? (report.grouped.length ? 1 : 25),
     paginationSizeSelector: report.grouped.length ? [1, 5, 10, 25] : [25, 50, 100, 200],
     paginationCounter: (size, _row, page, total) => `${total.toLocaleString(document.documentElement.lang)} ${report.counted}`,
     ajaxURL: element.dataset.source,
@@ -77,7 +78,9 @@ function grid(report, element) {
       const query = new URLSearchParams(element.dataset.query);
       query.set("page", params.page);
       query.set("size", params.size);
-      if (params.sort?.length) query.set("sort", (params.sort[0].dir === "desc" ? "-" : "") + params.sort[0].field);
+      const asked = params.sort?.find((each) => each.field);
+      if (asked || !params.sort?.length) by = asked ? (asked.dir === "desc" ? "-" : "") + asked.field : "";
+      if (by) query.set("sort", by);
       return `${url}?${query}`;
     },
     ajaxRequestFunc: async (url, _config, params) => {
@@ -108,8 +111,6 @@ function grid(report, element) {
   function shown() {
     const visible = table.getColumns().filter((column) => column.isVisible() || report.grouped.includes(column.getField()));
     const keys = visible.map((column) => column.getField());
-    const sorted = table.getSorters()[0];
-    const by = sorted ? (sorted.dir === "desc" ? "-" : "") + sorted.field : "";
     for (const link of document.querySelectorAll("[data-report-export]")) {
       const query = new URLSearchParams(element.dataset.query);
       query.set("format", link.dataset.reportExport);
