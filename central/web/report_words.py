@@ -299,7 +299,7 @@ _REFUSALS: Final = (
      N_("%(a)s meters are too many to sort by a value: narrow the filters to %(c)s or fewer, or sort by a registry"
         " column.")),
     (r"(\d+) days are over this report's limit of (\d+)", N_("%(a)s days are too long: this report takes %(b)s.")),
-    (r"there is no (\w+) (.+)", N_("There is no such %(a)s: %(b)s")),
+    (r"there is no (\w+) (.+)", N_("Not found: %(b)s")),
     (r"(\S+) is after 'to' (\S+)", N_("The first day, %(a)s, is after the last, %(b)s.")),
     (r"this report is about one meter: name one()", N_("Choose one meter: this report is about a single one.")),
     (r"(\d+) rows are more than the (\d+) of a (\w+);.*",
