@@ -42,7 +42,7 @@ function grid(report, element) {
   ];
 
   const saved = new Map((report.view?.columns ?? []).map((column, at) => [column.key, { ...column, at }]));
-  const first = report.columns.find((column) => column.key === "serial")?.key;
+  const first = report.columns[0].key === "serial" ? "serial" : "";
   const order = report.columns.map((column, at) => ({ column, at: saved.size ? (saved.get(column.key)?.at ?? 1000 + at) : at }))
     .sort((a, b) => a.at - b.at).map(({ column }) => column);
   const columns = order.map((column) => ({

@@ -100,7 +100,7 @@ async def test_xlsx_has_numbers_instants_and_no_formula(database: Database, flee
     assert str(first[2])[:10] == "2026-06-09"
     assert str(first[3]) == "2026-06-09 01:30:00"
     assert isinstance(first[4], float)
-    about = dict(row[:2] for row in book.get_sheet_by_index(1).to_python())  # type: ignore[misc]
+    about = {str(row[0]): row[1] for row in book.get_sheet_by_index(1).to_python()}
     assert about[language("pt_BR").gettext("Meters without reading")] == "4"
     raw = _unzipped(target)
     assert "<f>" not in raw
