@@ -36,6 +36,7 @@ from central.registry.models import (
     MeteringPoint,
     MeterModel,
 )
+from central.reports.models import ReportJob, ReportSchedule, SavedView
 from central.settings import DatabaseSettings, Settings
 from central.store.engine import Database
 from ext.profile import pack
@@ -155,10 +156,17 @@ async def _fill(db: Any, side: Side, now: int) -> None:
     command = await enqueue(db, tenant, gateway, ReadNow(meter.key, ["registers"]), by="test", now=now)
     await db.flush()
     connection, alarm, subscription = await _ccee(db, tenant, gateway, meter, now)
+    mine = {"user_id": side.admin.id, "report": "availability"}
+    made = {"tenant_id": tenant, "format": "csv", "language": "en", "parameters": "{}", **at}
+    job = ReportJob(state="queued", **mine, **made)
+    schedule = ReportSchedule(name="spare", cadence="daily", next_at=now + 86400, **mine, **made)
+    view = SavedView(name="spare", data="{}", **mine)
+    db.add_all([job, schedule, view])
+    await db.flush()
     side.ids = {
         "connection": connection.id, "alarm": alarm.id, "subscription": subscription.id,
         "group": group.id, "installation": installation.id, "key": key[0].id, "command": command.id,
-        "meter": meter.id, "gateway": gateway.id,
+        "meter": meter.id, "gateway": gateway.id, "job": job.id, "schedule": schedule.id, "view": view.id,
     }  # fmt: skip
 
 
