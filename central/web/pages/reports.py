@@ -248,7 +248,7 @@ def _grid(shown: Shown, view: Any) -> dict[str, Any]:
             "sort": view.view.sort, "size": view.view.size,
         } if view else None,
         "grouped": grouped,
-        "counted": gettext(report_words.COUNTED[shown.report.counted]),
+        "counted": gettext(report_words.COUNTED["readings" if _is_samples(shown) else shown.report.counted]),
         "words": {
             "empty": gettext("Nothing found: widen the filters or the period."),
             "failed": gettext("The rows could not be loaded:"),
@@ -260,6 +260,11 @@ def _grid(shown: Shown, view: Any) -> dict[str, Any]:
             "rows": gettext("Rows"), "of": gettext("of"), "all": gettext("All"),
         },
     }  # fmt: skip
+
+
+def _is_samples(shown: Shown) -> bool:
+    """Whether the rows are what one module told, not one per meter."""
+    return shown.report.chart == "lines" and len(shown.asked.filters.meter) == 1
 
 
 def _column(column: Column, words: Words) -> dict[str, Any]:

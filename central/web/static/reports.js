@@ -61,7 +61,7 @@ function grid(report, element) {
   const sort = report.view?.sort ?? "";
   let by = sort; // as the rows before the reader are sorted
   const table = new Tabulator(element, {
-    layout: report.grouped.length ? "fitDataFill" : "fitDataStretch",
+    layout: "fitDataFill",
     columns,
     nestedFieldSeparator: false,
     columnDefaults: { resizable: "header", headerSortTristate: true },

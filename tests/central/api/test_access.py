@@ -46,9 +46,9 @@ KEYS = {"meters": "meter-1", "gateways": "gw-1", "modules": "mod-1", "customers"
 
 
 async def operations(client: Client, side: Side) -> list[tuple[str, str, str, bool]]:
-    """Name, method, address, and whether the address names an object."""
+    """Name, method, address, and whether the address names an object; what removes comes last."""
     document = (await client.get("/api/v1/openapi.json")).json()
-    return list(_operations(document, side))
+    return sorted(_operations(document, side), key=lambda each: each[1] == "DELETE")
 
 
 def _operations(document: dict[str, Any], side: Side) -> Iterator[tuple[str, str, str, bool]]:
