@@ -99,4 +99,6 @@ def _read(asked: Asked, due: Mapping[int, date]) -> Any:
     return last_of(asked.scope.tenant_id, start, end, RegisterSet.at)
 
 
-REPORT = Report("billing", frozenset({"month", "window"}) | SELECTION | REGISTERS, "month", 31, _open, totals=True)
+REPORT = Report(
+    "billing", frozenset({"month", "date", "window"}) | SELECTION | REGISTERS, "month", 31, _open, totals=True
+)

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.errors import Refused
 from central.registry.models import Customer
-from central.reports import exports
+from central.reports import exports, xlsx
 from central.reports.catalogue import REPORTS, report_of
 from central.reports.columns import Column, Kind, register_columns
 from central.reports.excess import Rules
@@ -192,3 +192,19 @@ def test_headings_name_thing_post_and_unit() -> None:
 def _unzipped(path: Path) -> str:
     with zipfile.ZipFile(path) as archive:
         return "".join(archive.read(name).decode() for name in archive.namelist() if name.startswith("xl/worksheets/"))
+
+
+async def test_a_broken_workbook_leaves_nothing(
+    database: Database, fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("disk full")
+
+    monkeypatch.setattr(xlsx.Workbook, "add", broken)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    async with database.read() as db:
+        what = await shown(db, fleet, "availability")
+        with pytest.raises(RuntimeError, match="disk full"):
+            await written(db, what, "xlsx", folder)
+    assert list(folder.iterdir()) == []
