@@ -41,6 +41,8 @@ class Workbook:
     def __exit__(self, kind: Any, *_: object) -> None:
         if kind is not None and not self._closed:
             self._book.fileclosed = 1  # no word about a workbook that was not finished
+            for sheet in self._book.worksheets():
+                sheet.row_data_fh.close()
         self._scratch.cleanup()
 
     def begin(self, title: str, cells: Sequence[Cell], heads: Sequence[str]) -> None:

@@ -134,13 +134,27 @@ function grid(report, element) {
   function choices() {
     const list = document.getElementById("report-columns");
     list.replaceChildren(...report.columns.filter((column) => !report.grouped.includes(column.key)).map((column) => {
-      const row = document.createElement("label");
-      row.className = "form-check";
+      const line = Object.assign(document.createElement("div"), { className: "report-column" });
+      const row = Object.assign(document.createElement("label"), { className: "form-check" });
       const box = Object.assign(document.createElement("input"), { type: "checkbox", className: "form-check-input", checked: table.getColumn(column.key).isVisible() });
       box.addEventListener("change", () => { table[box.checked ? "showColumn" : "hideColumn"](column.key); shown(); });
       const name = Object.assign(document.createElement("span"), { className: "form-check-label", textContent: column.title });
       row.append(box, name);
-      return row;
+      // what the headings' menus do, for the keyboard
+      const act = (sign, words_, action) => {
+        const button = Object.assign(document.createElement("button"), { type: "button", className: "btn btn-sm btn-ghost-secondary", textContent: sign, title: words_ });
+        button.setAttribute("aria-label", `${words_}: ${column.title}`);
+        button.addEventListener("click", action);
+        line.append(button);
+      };
+      line.append(row);
+      if (column.sort) {
+        act("↑", words.up, () => table.setSort(column.key, "asc"));
+        act("↓", words.down, () => table.setSort(column.key, "desc"));
+      }
+      act("⇤", words.left, () => move(table.getColumn(column.key), "left"));
+      act("◦", words.free, () => move(table.getColumn(column.key), ""));
+      return line;
     }));
   }
 }

@@ -150,6 +150,12 @@ def test_filters_by_keyboard_and_a_refusal_in_words(browser: Any, address: str) 
     page.keyboard.press("Space")
     assert page.inner_text("[data-picker-words] >> nth=0") == "Lote 10"
     page.keyboard.press("Escape")
+    page.focus("button:has-text('Columns')")
+    page.keyboard.press("Enter")
+    with page.expect_response(lambda answer: "sort=-availability" in answer.url):
+        page.focus("[aria-label='Sort descending: Availability']")
+        page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
     page.focus("#filter-serial")
     page.keyboard.press("Enter")
     page.wait_for_url("**lot=10*")
