@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.metering.models import RegisterSet
-from central.reports.columns import METER_COLUMNS, Column, Kind, Row
+from central.reports.columns import BRIEF_COLUMNS, METER_COLUMNS, Column, Kind, Row
 from central.reports.day_masks import count, days_of, read_days, unread_on
 from central.reports.parameters import PERIOD, SELECTION
 from central.reports.periods import month_number
@@ -32,7 +32,7 @@ async def _open(session: AsyncSession, asked: Asked) -> Table:
 
 async def _open_days(session: AsyncSession, asked: Asked) -> Table:
     columns = (
-        *METER_COLUMNS, Column("days", Kind.DAYS, days=tuple(asked.period)),
+        *BRIEF_COLUMNS, Column("days", Kind.DAYS, days=tuple(asked.period)),
         Column("availability", Kind.SHARE, "sql", digits=1),
     )  # fmt: skip
     return await _table(session, asked, columns, _day_rows)

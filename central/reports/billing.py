@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from central.metering.models import RegisterSet
 from central.metering.stored import date_of
 from central.registry.models import Customer, Lot, LotDate
-from central.reports.columns import METER_COLUMNS, NOTES, Column, Kind, Row, register_columns, registers
+from central.reports.columns import BRIEF_COLUMNS, NOTES, Column, Kind, Row, register_columns, registers
 from central.reports.parameters import REGISTERS, SELECTION
 from central.reports.periods import Period, month_number
 from central.reports.readings import last_of, last_readings, register_cells
@@ -45,7 +45,7 @@ def window(due: date, days: int, zone: str) -> Range:
 
 async def _open(session: AsyncSession, asked: Asked) -> Table:
     columns = (
-        *METER_COLUMNS, Column("due_on", Kind.DAY), Column("read_at", Kind.INSTANT, "sql"),
+        *BRIEF_COLUMNS, Column("due_on", Kind.DAY), Column("read_at", Kind.INSTANT, "sql"),
         *register_columns(asked.filters), NOTES,
     )  # fmt: skip
     due = await due_dates(session, asked.scope.tenant_id, asked.period)
@@ -99,4 +99,6 @@ def _read(asked: Asked, due: Mapping[int, date]) -> Any:
     return last_of(asked.scope.tenant_id, start, end, RegisterSet.at)
 
 
-REPORT = Report("billing", frozenset({"month", "window"}) | SELECTION | REGISTERS, "month", 31, _open, totals=True)
+REPORT = Report(
+    "billing", frozenset({"month", "date", "window"}) | SELECTION | REGISTERS, "month", 31, _open, totals=True
+)

@@ -1,7 +1,7 @@
 """Columns of reports, as data; their words are the pages' (``central.web.report_words``)."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 from typing import Any, Final, Literal
@@ -56,6 +56,10 @@ METER_COLUMNS: Final = (
     Column("lot", Kind.TEXT, "sql"),
     Column("model", Kind.TEXT, "sql", hidden=True),
     Column("gateway", Kind.TEXT, "sql", hidden=True),
+)
+#: The same where the external key stays out of the way.
+BRIEF_COLUMNS: Final = tuple(
+    replace(column, hidden=True) if column.key == "external_key" else column for column in METER_COLUMNS
 )
 NOTES: Final = Column("notes", Kind.NOTES)
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from central.reports.columns import METER_COLUMNS, NOTES, Column, Kind, Row, register_columns, registers
+from central.reports.columns import BRIEF_COLUMNS, NOTES, Column, Kind, Row, register_columns, registers
 from central.reports.day_masks import count, days_of, read_days
 from central.reports.excess import profile_excess
 from central.reports.parameters import PERIOD, REGISTERS, SELECTION
@@ -20,7 +20,7 @@ _UFER: Final = 130
 
 async def _open(session: AsyncSession, asked: Asked) -> Table:
     columns = (
-        *METER_COLUMNS, Column("first_at", Kind.INSTANT), Column("last_at", Kind.INSTANT),
+        *BRIEF_COLUMNS, Column("first_at", Kind.INSTANT), Column("last_at", Kind.INSTANT),
         Column("availability", Kind.SHARE, "sql", digits=2), *register_columns(asked.filters), NOTES,
     )  # fmt: skip
     orders = {"availability": read_days(asked.scope.tenant_id, asked.begun)}

@@ -128,8 +128,8 @@ class ReportController(Controller):
     @get("/{report:str}/totals")
     async def get_report_totals(
         self, request: Asked, db: Db, principal: Who, report: FromPath[str], month: Month = "", first: First = "",
-        last: Last = "", serial: Serial = "", customer: Customer = "", model: Model = "", lot: Lots = None,
-        gateway: Gateways = None, group: Groups = None, meter: Meters = None, missing: Missing = "",
+        last: Last = "", date: Date = "", serial: Serial = "", customer: Customer = "", model: Model = "",
+        lot: Lots = None, gateway: Gateways = None, group: Groups = None, meter: Meters = None, missing: Missing = "",
         window: Window = "",
     ) -> Page[TotalOut]:  # fmt: skip
         """Return figures over all meters that the filters leave; empty for reports without."""

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.fleet.models import ModuleHealth
 from central.registry.models import CommunicationModule, Installation
-from central.reports.columns import METER_COLUMNS, Column, Kind, Row
+from central.reports.columns import BRIEF_COLUMNS, Column, Kind, Row
 from central.reports.parameters import PERIOD, SELECTION
 from central.reports.selection import Line, registry_order, select_meters
 from central.reports.table import Asked, Report, Rows, Table, meter_table
@@ -30,7 +30,7 @@ def _columns(values: Sequence[tuple[str, str]]) -> list[Column]:
         for which in ("least", "mean", "greatest", "last")
     ]
     return [
-        *METER_COLUMNS, Column("module", Kind.TEXT), *figures, Column("told_at", Kind.INSTANT),
+        *BRIEF_COLUMNS, Column("module", Kind.TEXT), *figures, Column("told_at", Kind.INSTANT),
         Column("samples", Kind.NUMBER, "value"),
     ]  # fmt: skip
 

@@ -36,7 +36,7 @@ VALUES: Final = ("units", "counts")
 MOST: Final = 500
 MAX_WINDOW: Final = 31
 
-PERIOD: Final = frozenset({"month", "from", "to"})
+PERIOD: Final = frozenset({"month", "from", "to", "date"})
 SELECTION: Final = frozenset({"serial", "customer", "model", "lot", "gateway", "group", "meter"})
 REGISTERS: Final = frozenset({"energy", "post", "reverse", "side", "values"})
 

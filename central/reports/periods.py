@@ -52,12 +52,17 @@ def month_of(number: int) -> Period:
 
 
 def resolve(filters: Filters, form: Form, today: date, longest: int) -> Period:
-    """The period asked for; without a word the running month, or today. Raises :class:`Refused`."""
+    """The period asked for; without a word the running month, or today. A date is that one day, or its month.
+
+    Raises :class:`Refused`.
+    """
     if filters.month and (filters.first or filters.last):
         raise Refused("month", "a month and from/to exclude each other")
-    if form == "day":
+    if filters.date and (filters.month or filters.first or filters.last):
+        raise Refused("date", "a date and a month or from/to exclude each other")
+    if form == "day" or filters.date:
         day = _day(filters.date, "date") if filters.date else today
-        return Period(day, day)
+        return month_of(month_number(day)) if form == "month" else Period(day, day)
     if filters.first or filters.last:
         last = _day(filters.last, "to") if filters.last else today
         first = _day(filters.first, "from") if filters.first else last.replace(day=1)

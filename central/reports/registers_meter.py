@@ -31,7 +31,8 @@ _ORDER: Final = (*POSTS, Post.TOTAL)
 def _columns(filters: Filters) -> list[Column]:
     digits = 0 if filters.values == "counts" else 3
     return [
-        Column("at", Kind.INSTANT, "sql"), Column("billed", Kind.BILLED), Column("measured", Kind.MEASURED),
+        Column("at", Kind.INSTANT, "sql"), Column("billed", Kind.BILLED),
+        Column("measured", Kind.MEASURED, digits=digits),
         Column("post", Kind.POST), Column("total", Kind.NUMBER, digits=digits),
         Column("maximum", Kind.NUMBER, digits=digits), Column("maximum_at", Kind.INSTANT),
         Column("accumulated", Kind.NUMBER, digits=digits), Column("last", Kind.NUMBER, digits=digits),

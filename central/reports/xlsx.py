@@ -1,5 +1,6 @@
 """A report as XLSX, row by row into the file: memory does not grow with it. Numbers and instants stay what they are."""
 
+import tempfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,9 +21,10 @@ class Workbook:
     """One report: a sheet of rows, a sheet that says what they are. ``with`` removes what is left of a broken one."""
 
     def __init__(self, target: Path, wording: Wording, zone: str) -> None:
+        self._scratch = tempfile.TemporaryDirectory(prefix="metergate-xlsx-", dir=target.parent)
         options = {
             "constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False, "nan_inf_to_errors": True,
-            "tmpdir": str(target.parent),
+            "tmpdir": self._scratch.name,
         }  # fmt: skip
         self._book: Any = xlsxwriter.Workbook(str(target), options)
         self._wording = wording
@@ -39,6 +41,9 @@ class Workbook:
     def __exit__(self, kind: Any, *_: object) -> None:
         if kind is not None and not self._closed:
             self._book.fileclosed = 1  # no word about a workbook that was not finished
+            for sheet in self._book.worksheets():
+                sheet.row_data_fh.close()
+        self._scratch.cleanup()
 
     def begin(self, title: str, cells: Sequence[Cell], heads: Sequence[str]) -> None:
         """Write the headings."""

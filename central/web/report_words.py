@@ -15,7 +15,7 @@ from central.web import labels
 from central.web.i18n import N_, Language, activate, current, gettext, language
 from central.web.views.event_details import detail
 from shared.intervals import zone as zone_of
-from shared.quantities import POST_LABELS, Quantity
+from shared.quantities import POST_LABELS, Process, Quantity
 
 #: Report -> (title, what it is for, icon).
 REPORTS: Final = {
@@ -214,7 +214,7 @@ class Words:
             case Kind.POST:
                 return self._language.gettext(POST_LABELS.get(value, str(value)))
             case Kind.MEASURED:
-                return self._language.gettext(Quantity.parse(value).label)
+                return self._measured(Quantity.parse(value), with_units=bool(column.digits))
             case Kind.EVENT:
                 return self._language.gettext(labels.EVENTS[value][0]) if value in labels.EVENTS else str(value)
             case Kind.FLAGS:
@@ -277,10 +277,15 @@ class Words:
     def bound(self, rows: int) -> str:
         return self._language.gettext(N_("A PDF holds at most %(num)s rows.")) % {"num": self.number(rows, 0)}
 
+    def _measured(self, quantity: Quantity, *, with_units: bool) -> str:
+        name = self._language.gettext(quantity.label)
+        units = (quantity.unit, quantity.with_process(Process.MAXIMUM_DEMAND).unit)
+        return f"{name} ({', '.join(map(self._language.unit, units))})" if with_units and all(units) else name
+
     def _quantity(self, quantity: Quantity) -> str:
         say = self._language.gettext
         name = say(SHORT[quantity.c]) if quantity.c in SHORT else say(quantity.label)
-        if quantity.d == 29:
+        if quantity.d == Process.PROFILE:
             return name
         return f"{name} · {say(POST_LABELS.get(quantity.e, str(quantity.e)))}"
 
@@ -294,7 +299,7 @@ _REFUSALS: Final = (
      N_("%(a)s meters are too many to sort by a value: narrow the filters to %(c)s or fewer, or sort by a registry"
         " column.")),
     (r"(\d+) days are over this report's limit of (\d+)", N_("%(a)s days are too long: this report takes %(b)s.")),
-    (r"there is no (\w+) (.+)", N_("There is no such %(a)s: %(b)s")),
+    (r"there is no (\w+) (.+)", N_("Not found: %(b)s")),
     (r"(\S+) is after 'to' (\S+)", N_("The first day, %(a)s, is after the last, %(b)s.")),
     (r"this report is about one meter: name one()", N_("Choose one meter: this report is about a single one.")),
     (r"(\d+) rows are more than the (\d+) of a (\w+);.*",

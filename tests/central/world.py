@@ -39,6 +39,7 @@ from central.registry.models import (
     MeteringPoint,
     MeterModel,
 )
+from central.reports.models import ReportJob, ReportSchedule, SavedView
 from central.settings import DatabaseSettings, Settings
 from central.store.engine import Database
 from central.webhooks.models import Webhook, WebhookDelivery
@@ -186,12 +187,19 @@ async def _fill(db: Any, side: Side, now: int) -> None:
         state="failed", tries=3, next_at=now, status=404, error="answered 404",
     )  # fmt: skip
     db.add(delivery)
+    mine = {"user_id": side.admin.id, "report": "availability"}
+    made = {"tenant_id": tenant, "format": "csv", "language": "en", "parameters": "{}", **at}
+    job = ReportJob(state="queued", **mine, **made)
+    schedule = ReportSchedule(name="spare", cadence="daily", next_at=now + 86400, **mine, **made)
+    view = SavedView(name="spare", data="{}", **mine)
+    db.add_all([job, schedule, view])
     await db.flush()
     side.ids = {
         "webhook": webhook.id, "delivery": delivery.id,
         "connection": connection.id, "alarm": alarm.id, "subscription": subscription.id,
         "group": group.id, "installation": installation.id, "key": key[0].id, "command": command.id,
         "meter": meter.id, "gateway": gateway.id, "grant": grants[0].id, "session": spare,
+        "meter": meter.id, "gateway": gateway.id, "job": job.id, "schedule": schedule.id, "view": view.id,
     }  # fmt: skip
 
 

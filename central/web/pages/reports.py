@@ -41,7 +41,7 @@ _JOBS: Final = 12
 _COLOURS: Final = ("line-1", "line-2", "line-3", "post-1", "post-2", "post-4")
 _RIGHT: Final = frozenset({Kind.NUMBER, Kind.SHARE, Kind.SECONDS})
 _WIDTHS: Final = {
-    Kind.INSTANT: 150, Kind.DAY: 110, Kind.NUMBER: 135, Kind.SHARE: 125, Kind.TEXT: 150, Kind.DETAIL: 320,
+    Kind.INSTANT: 160, Kind.DAY: 120, Kind.NUMBER: 150, Kind.SHARE: 150, Kind.TEXT: 165, Kind.DETAIL: 320,
     Kind.NOTES: 200, Kind.POST: 120, Kind.EVENT: 200, Kind.FLAGS: 170, Kind.MEASURED: 200, Kind.BILLED: 150,
     Kind.SECONDS: 110,
 }  # fmt: skip
@@ -248,7 +248,7 @@ def _grid(shown: Shown, view: Any) -> dict[str, Any]:
             "sort": view.view.sort, "size": view.view.size,
         } if view else None,
         "grouped": grouped,
-        "counted": gettext(report_words.COUNTED[shown.report.counted]),
+        "counted": gettext(report_words.COUNTED["readings" if _is_samples(shown) else shown.report.counted]),
         "words": {
             "empty": gettext("Nothing found: widen the filters or the period."),
             "failed": gettext("The rows could not be loaded:"),
@@ -260,6 +260,11 @@ def _grid(shown: Shown, view: Any) -> dict[str, Any]:
             "rows": gettext("Rows"), "of": gettext("of"), "all": gettext("All"),
         },
     }  # fmt: skip
+
+
+def _is_samples(shown: Shown) -> bool:
+    """Whether the rows are what one module told, not one per meter."""
+    return shown.report.chart == "lines" and len(shown.asked.filters.meter) == 1
 
 
 def _column(column: Column, words: Words) -> dict[str, Any]:

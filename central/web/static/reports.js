@@ -42,7 +42,7 @@ function grid(report, element) {
   ];
 
   const saved = new Map((report.view?.columns ?? []).map((column, at) => [column.key, { ...column, at }]));
-  const first = report.columns.find((column) => column.key === "serial")?.key;
+  const first = report.columns[0].key === "serial" ? "serial" : "";
   const order = report.columns.map((column, at) => ({ column, at: saved.size ? (saved.get(column.key)?.at ?? 1000 + at) : at }))
     .sort((a, b) => a.at - b.at).map(({ column }) => column);
   const columns = order.map((column) => ({
@@ -59,8 +59,9 @@ function grid(report, element) {
     minWidth: 60,
   }));
   const sort = report.view?.sort ?? "";
+  let by = sort; // as the rows before the reader are sorted
   const table = new Tabulator(element, {
-    layout: "fitDataStretch",
+    layout: "fitDataFill",
     columns,
     nestedFieldSeparator: false,
     columnDefaults: { resizable: "header", headerSortTristate: true },
@@ -69,7 +70,7 @@ function grid(report, element) {
     initialSort: sort ? [{ column: sort.replace(/^-/, ""), dir: sort.startsWith("-") ? "desc" : "asc" }] : [],
     pagination: true,
     paginationMode: "remote",
-    paginationSize: report.view?.size ?? (report.grouped.length ? 5 : 25),
+    paginationSize: report.view?.size ?? (report.grouped.length ? 1 : 25),
     paginationSizeSelector: report.grouped.length ? [1, 5, 10, 25] : [25, 50, 100, 200],
     paginationCounter: (size, _row, page, total) => `${total.toLocaleString(document.documentElement.lang)} ${report.counted}`,
     ajaxURL: element.dataset.source,
@@ -77,7 +78,9 @@ function grid(report, element) {
       const query = new URLSearchParams(element.dataset.query);
       query.set("page", params.page);
       query.set("size", params.size);
-      if (params.sort?.length) query.set("sort", (params.sort[0].dir === "desc" ? "-" : "") + params.sort[0].field);
+      const asked = params.sort?.find((each) => each.field);
+      if (asked || !params.sort?.length) by = asked ? (asked.dir === "desc" ? "-" : "") + asked.field : "";
+      if (by) query.set("sort", by);
       return `${url}?${query}`;
     },
     ajaxRequestFunc: async (url, _config, params) => {
@@ -108,8 +111,6 @@ function grid(report, element) {
   function shown() {
     const visible = table.getColumns().filter((column) => column.isVisible() || report.grouped.includes(column.getField()));
     const keys = visible.map((column) => column.getField());
-    const sorted = table.getSorters()[0];
-    const by = sorted ? (sorted.dir === "desc" ? "-" : "") + sorted.field : "";
     for (const link of document.querySelectorAll("[data-report-export]")) {
       const query = new URLSearchParams(element.dataset.query);
       query.set("format", link.dataset.reportExport);
@@ -133,13 +134,27 @@ function grid(report, element) {
   function choices() {
     const list = document.getElementById("report-columns");
     list.replaceChildren(...report.columns.filter((column) => !report.grouped.includes(column.key)).map((column) => {
-      const row = document.createElement("label");
-      row.className = "form-check";
+      const line = Object.assign(document.createElement("div"), { className: "report-column" });
+      const row = Object.assign(document.createElement("label"), { className: "form-check" });
       const box = Object.assign(document.createElement("input"), { type: "checkbox", className: "form-check-input", checked: table.getColumn(column.key).isVisible() });
       box.addEventListener("change", () => { table[box.checked ? "showColumn" : "hideColumn"](column.key); shown(); });
       const name = Object.assign(document.createElement("span"), { className: "form-check-label", textContent: column.title });
       row.append(box, name);
-      return row;
+      // what the headings' menus do, for the keyboard
+      const act = (sign, words_, action) => {
+        const button = Object.assign(document.createElement("button"), { type: "button", className: "btn btn-sm btn-ghost-secondary", textContent: sign, title: words_ });
+        button.setAttribute("aria-label", `${words_}: ${column.title}`);
+        button.addEventListener("click", action);
+        line.append(button);
+      };
+      line.append(row);
+      if (column.sort) {
+        act("↑", words.up, () => table.setSort(column.key, "asc"));
+        act("↓", words.down, () => table.setSort(column.key, "desc"));
+      }
+      act("⇤", words.left, () => move(table.getColumn(column.key), "left"));
+      act("◦", words.free, () => move(table.getColumn(column.key), ""));
+      return line;
     }));
   }
 }

@@ -108,7 +108,7 @@ async def make_fleet(
             group_id=groups[number % 3].id, lot_id=lots[number % 3].id if number != 8 else None,
         )  # fmt: skip
         module = CommunicationModule(
-            tenant_id=tenant_id, key=f"mod-{number}", name=f"Módulo {number}", gateway_id=gateways[number % 3].id,
+            tenant_id=tenant_id, key=f"rmod-{number}", name=f"Módulo {number}", gateway_id=gateways[number % 3].id,
             created_at=created,
         )  # fmt: skip
         meter = Meter(

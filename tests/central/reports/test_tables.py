@@ -258,7 +258,8 @@ async def test_groups_are_filtered_with_all_below(db: AsyncSession, fleet: Fleet
         ("lot=99", "lot"), ("gateway=nobody", "gateway"), ("meter=nobody", "meter"), ("group=4711", "group"),
         ("month=2026-13", "month"), ("month=2026-06&from=2026-06-01", "month"),
         ("from=2026-06-09&to=2026-06-01", "from"),
-        ("from=2020-01-01&to=2026-01-01", "from"), ("missing=yes", "missing"), ("date=2026-06-01", "date"),
+        ("from=2020-01-01&to=2026-01-01", "from"), ("missing=yes", "missing"), ("window=3", "window"),
+        ("date=2026-06-01&month=2026-06", "date"),
         ("month=2026-06&month=2026-05", "month"), ("from=0001-01-01", "from"),
     ],
 )  # fmt: skip
@@ -363,3 +364,11 @@ async def test_another_tenant_sees_nothing(db: AsyncSession, fleet: Fleet, datab
     for query in ("lot=10", "gateway=rgw-0", f"group={fleet.groups['south']}", "meter=r-0001"):
         with pytest.raises(Refused):
             await opened(db, other, "availability", query)
+
+
+async def test_a_date_is_one_day_or_its_month(db: AsyncSession, fleet: Fleet) -> None:
+    found = by_meter(await rows(db, fleet, "availability", "date=2026-06-14&lot=10&gateway=rgw-0"))
+    assert {key: row["availability"] for key, row in found.items()} == {
+        key: int(date(2026, 6, 14) in fleet.days[key]) for key in ("r-0003", "r-0006", "r-0009", "r-0012")
+    }
+    assert await rows(db, fleet, "billing", "date=2026-06-14") == await rows(db, fleet, "billing", "month=2026-06")
