@@ -199,7 +199,7 @@ async def _fill(db: Any, side: Side, now: int) -> None:
         "connection": connection.id, "alarm": alarm.id, "subscription": subscription.id,
         "group": group.id, "installation": installation.id, "key": key[0].id, "command": command.id,
         "meter": meter.id, "gateway": gateway.id, "grant": grants[0].id, "session": spare,
-        "meter": meter.id, "gateway": gateway.id, "job": job.id, "schedule": schedule.id, "view": view.id,
+        "job": job.id, "schedule": schedule.id, "view": view.id,
     }  # fmt: skip
 
 
