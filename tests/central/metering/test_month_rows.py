@@ -23,14 +23,9 @@ migration = importlib.import_module("central.store.migrations.versions.0004_righ
 ZONES = {"m0": "", "m1": "Asia/Tokyo", "m2": "America/Noronha"}
 
 
-_COLUMNS = [
-    "tenant_id", "meter_id", "month", "days", "read_at", "first_at", "first_total", "last_at", "last_total",
-]  # fmt: skip
-
-
 async def months(database: Database) -> list[tuple[Any, ...]]:
     async with database.read() as session:
-        columns = [getattr(MeterMonth, name) for name in _COLUMNS]
+        columns = [getattr(MeterMonth, column.key) for column in MeterMonth.__table__.columns]
         return sorted(tuple(row) for row in await session.execute(select(*columns)))
 
 

@@ -57,10 +57,8 @@ def nobody(_done: int, _total: int) -> None: ...
 
 
 async def rows(database: Database, model: Any) -> list[tuple[Any, ...]]:
-    """All rows but the ids that the database gave, tenant and meter first."""
+    """All rows but the ids that the database gave."""
     columns = [column for column in model.__table__.columns if column.name != "id" or model is not RegisterSet]
-    columns.sort(key=lambda column: column.name != "meter_id")
-    columns.sort(key=lambda column: column.name != "tenant_id")
     async with database.read() as session:
         return sorted(tuple(row) for row in await session.execute(select(*columns)))
 

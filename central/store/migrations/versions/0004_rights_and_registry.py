@@ -45,18 +45,18 @@ def _tables() -> None:
     op.create_table(
         "meter_month",
         sa.Column("tenant_id", sa.Integer(), nullable=False),
-        sa.Column("month", sa.Integer(), nullable=False),
         sa.Column("meter_id", sa.BigInteger(), nullable=False),
+        sa.Column("month", sa.Integer(), nullable=False),
         sa.Column("days", sa.BigInteger(), nullable=False),
         sa.Column("read_at", sa.BigInteger(), nullable=False),
         sa.Column("first_at", sa.BigInteger(), nullable=True),
         sa.Column("first_total", sa.BigInteger(), nullable=True),
         sa.Column("last_at", sa.BigInteger(), nullable=True),
         sa.Column("last_total", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("tenant_id", "month", "meter_id", name="pk_meter_month"),
+        sa.PrimaryKeyConstraint("tenant_id", "meter_id", "month", name="pk_meter_month"),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_meter_month_meter", "meter_month", ["tenant_id", "meter_id", "month"])
+    op.create_index("ix_meter_month_month", "meter_month", ["tenant_id", "month"])
     op.create_table(
         "search_word",
         sa.Column("tenant_id", sa.Integer(), nullable=False),
