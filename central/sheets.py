@@ -1,7 +1,7 @@
 """Tables in files: CSV and spreadsheets, read as rows of text whoever wrote them, and written so that they come back.
 
-Read: comma, semicolon or tab; UTF-8 with or without mark, UTF-16 with it, else Windows' Western letters; the first sheet
-of XLSX, XLS and ODS with its dates and numbers as text. Nothing in a cell is ever run: formulas count as text.
+Read: comma, semicolon or tab; UTF-8 with or without mark, UTF-16 with it, else Windows' Western letters; the first
+sheet of XLSX, XLS and ODS with its dates and numbers as text. Nothing in a cell is ever run: formulas count as text.
 """
 
 import csv

@@ -1,5 +1,5 @@
-"""The tariff calendar in force of a meter: its own, else its tariff's, else the Brazilian default; on top of it the days
-of its holiday group and its daylight-saving rule.
+"""The tariff calendar in force of a meter: its own, else its tariff's, else the Brazilian default; on top of it the
+days of its holiday group and its daylight-saving rule.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""One sheet as utilities have it: each row a customer, its metering point, the meter in it and the module it is reached by.
+"""One sheet as utilities have it: each row a customer, its metering point, the meter in it and how that is reached.
 
 A row is taken whole or refused whole. The same customer, point or module may stand in several rows, saying the same.
 """
@@ -219,7 +219,7 @@ async def _install(db: AsyncSession, who: Principal, lines: Sequence[_Line]) -> 
         return
     now = int(time.time())
     ids = await _ids(db, who.tenant_id, lines)
-    table = Installation.__table__
+    table: Any = Installation.__table__
     rows = []
     begins: dict[tuple[str, int], int] = {}
     for line in lines:

@@ -1,7 +1,7 @@
 """Sheets into the registry: what a file would do, row by row, and carrying it out. Also the way back: lists as sheets.
 
-A file is checked the same way when it is shown and when it is applied. Columns are known by their field's name or by its
-label in any language; empty cells empty a field, or leave it where it cannot be empty.
+A file is checked the same way when it is shown and when it is applied. Columns are known by their field's name or by
+its label in any language; empty cells empty a field, or leave it where it cannot be empty.
 """
 
 import difflib

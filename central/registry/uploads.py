@@ -1,4 +1,4 @@
-"""Files between preview and apply: kept under a random name in the data folder, for a day, of bounded size and number."""
+"""Files between preview and apply: kept under a random name in the data folder, for a day, of bounded size."""
 
 import contextlib
 import re

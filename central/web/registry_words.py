@@ -30,8 +30,10 @@ KINDS: Final[dict[str, tuple[str, str, str, str]]] = {
     "holiday": (N_("Holiday"), N_("Holidays"), "calendar-event", N_("Days on which other posts are in force.")),
     "holiday_group": (N_("Holiday group"), N_("Holiday groups"), "calendar-stats",
                       N_("The holidays of a city or state.")),
-    "daylight_saving": (N_("Daylight saving"), N_("Daylight saving rules"), "sun", N_("When posts are moved by an hour.")),
-    "tariff": (N_("Tariff configuration"), N_("Tariff configurations"), "percentage", N_("Which post is in force when.")),
+    "daylight_saving": (N_("Daylight saving"), N_("Daylight saving rules"), "sun",
+                        N_("When posts are moved by an hour.")),
+    "tariff": (N_("Tariff configuration"), N_("Tariff configurations"), "percentage",
+               N_("Which post is in force when.")),
 }  # fmt: skip
 GROUPS: Final = {
     "business": N_("Business"), "additional": N_("Additional"), "billing": N_("Billing and tariffs"),
@@ -84,7 +86,8 @@ HINTS: Final = {
     ("point", "customer"): N_("A change ends the supply of the customer before; history stays."),
 }  # fmt: skip
 CHOICES: Final = {
-    "shift_clock": N_("Posts follow legal time"), "shift_post": N_("The meter stays on standard time: posts come later"),
+    "shift_clock": N_("Posts follow legal time"),
+    "shift_post": N_("The meter stays on standard time: posts come later"),
 }  # fmt: skip
 ACTIONS: Final = {
     "created": (N_("Entered"), "green"), "changed": (N_("Changed"), "blue"), "deleted": (N_("Deleted"), "red"),
@@ -254,3 +257,8 @@ def all_faults() -> frozenset[str]:
 def here() -> str:
     """Delimiter that spreadsheets in the reader's language expect."""
     return "," if current().code == "en" else ";"
+
+
+def taken() -> str:
+    """That there is one of this name already."""
+    return faults.TAKEN

@@ -23,6 +23,9 @@ from central.web.pages import (
     meter_data,
     meters,
     overview,
+    registry,
+    registry_import,
+    registry_relations,
 )
 from central.web.render import page, static_router, viewer
 
@@ -45,6 +48,13 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     alarms.alarms, alarms.acknowledge, alarms.alarms_count, alarms.alarm_subscriptions, alarms.subscribe,
     alarms.unsubscribe,
     config.edit, config.check, config.apply, config.applied, config.applied_state,
+    registry.registry, registry.registry_list, registry.registry_pick, registry.registry_export, registry.registry_new,
+    registry.registry_create, registry.registry_one, registry.registry_form, registry.registry_save,
+    registry.registry_delete, registry.registry_end_meter, registry.registry_members,
+    registry_relations.exchange_meter, registry_relations.change_customer, registry_relations.place_meter,
+    registry_relations.correct_relation,
+    registry_import.registry_import, registry_import.registry_template, registry_import.registry_bring,
+    registry_import.registry_preview, registry_import.registry_refused, registry_import.registry_apply,
 )  # fmt: skip
 
 
