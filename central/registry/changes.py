@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from central.accounts.models import Tenant
 from central.accounts.principal import Principal
 from central.accounts.reach import REACH, is_limited
-from central.audit.service import record
+from central.audit.service import entry, record_many
 from central.errors import Conflict, Refused
 from central.metering.blocks import BlockError
 from central.metering.days import cut_anew
@@ -81,13 +81,7 @@ async def apply(db: AsyncSession, who: Principal, wanted: Plan) -> None:
         await relations.follow_customers(db, who, moved, now)
     if kind is METER:
         await _move_zones(db, who.tenant_id, changed)
-    for row in fresh:
-        record(db, who, "created", kind.table, name_of(kind, row), object_id=row.id, after=row.values)
-    for row in changed:
-        before = row.before.values if row.before else {}
-        old = {name: before.get(name) for name in row.values}
-        record(db, who, "changed", kind.table, name_of(kind, row), object_id=row.id, before=old, after=row.values)
-    await db.flush()
+    await record_many(db, [_told(who, kind, row) for row in (*fresh, *changed)])
     await _refuse_outside(db, kind, [*fresh, *changed])
 
 
@@ -102,6 +96,13 @@ def name_of(kind: Kind, row: Row) -> str:
     """What the audit log calls it."""
     whole = (row.before.values if row.before else {}) | row.values
     return str(whole.get("name", row.label)) if kind.numbered else str(row.key)
+
+
+def _told(who: Principal, kind: Kind, row: Row) -> dict[str, Any]:
+    """The entry of the audit log about a row."""
+    old = {name: row.before.values.get(name) for name in row.values} if row.before else {}
+    action = "changed" if row.before else "created"
+    return entry(who, action, kind.table, name_of(kind, row), object_id=row.id, before=old, after=row.values)
 
 
 def _batches(kind: Kind, fresh: Sequence[Row]) -> Iterable[Sequence[Row]]:
@@ -128,12 +129,27 @@ async def _insert(db: AsyncSession, tenant_id: int, kind: Kind, rows: Sequence[R
         if kind is METER:
             columns["registered"] = True
         stored.append(columns)
-    for some in chunks(zip(rows, stored, strict=True), _CHUNK):
-        statement = insert(table).returning(table.c.id, sort_by_parameter_order=True)
-        made = (await db.execute(statement, [columns for _, columns in some])).scalars().all()
-        for (row, columns), row_id in zip(some, made, strict=True):
-            row.id = columns["id"] = row_id
+    if kind.numbered:
+        for row, columns in zip(rows, stored, strict=True):
+            row.id = columns["id"] = (await db.execute(insert(table).returning(table.c.id), [columns])).scalar_one()
+    else:
+        await _insert_keyed(db, tenant_id, kind, rows, stored)
     await words.enter(db, tenant_id, kind, stored)
+
+
+async def _insert_keyed(
+    db: AsyncSession, tenant_id: int, kind: Kind, rows: Sequence[Row], stored: Sequence[dict[str, Any]]
+) -> None:
+    """Insert many at once, then ask for their ids by their keys: SQLite does not return them in order."""
+    table = kind.model.__table__
+    for some in chunks(zip(rows, stored, strict=True), _CHUNK):
+        await db.execute(insert(table), [columns for _, columns in some])
+        query = select(table.c[kind.key_column], table.c.id).where(
+            table.c.tenant_id == tenant_id, table.c[kind.key_column].in_([row.key for row, _ in some])
+        )
+        made = {found[0]: found[1] for found in await db.execute(query)}
+        for row, columns in some:
+            row.id = columns["id"] = made[row.key]
 
 
 async def _update(db: AsyncSession, tenant_id: int, kind: Kind, rows: Sequence[Row]) -> None:

@@ -5,6 +5,7 @@ languages, stand in ``central.web.registry_words``.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from central.accounts.permissions import Permission
@@ -128,7 +129,7 @@ class Kind:
         """One field by its name; KeyError: there is none."""
         return self._by_name[name]
 
-    @property
+    @cached_property
     def _by_name(self) -> dict[str, Field]:
         return {field.name: field for field in self.fields}
 

@@ -7,7 +7,9 @@ import pytest
 from litestar.testing import TestClient
 from python_calamine import CalamineWorkbook
 
+from central.registry.imports import normal
 from central.registry.kinds import BY_NAME, KINDS
+from central.web import i18n, registry_words
 from tests.central.web.conftest import HTML, Client, csrf, log_in
 from tests.central.web.seed import OPERATOR
 
@@ -173,7 +175,20 @@ def test_who_may_not_change_billing_may_look(stranger: TestClient[object]) -> No
     assert answer.status_code == 403  # type: ignore[attr-defined]
 
 
+def test_every_fault_and_field_has_words() -> None:
+    assert registry_words.all_faults() == registry_words.translated()
+    for kind in KINDS:
+        for name in registry_words.columns(kind.name):
+            assert name in registry_words._FIELDS, name
+        for code in i18n.LANGUAGES:
+            i18n.activate(code)
+            header = registry_words.header(kind.name)
+            known = registry_words.headings(kind.name)
+            assert [known[normal(word)] for word in header] == registry_words.columns(kind.name), (kind.name, code)
+    i18n.activate("en")
+
+
 def test_no_widget_is_unknown() -> None:
-    known = {"text", "area", "email", "zone", "choice", "integer", "number", "flag", "day", "ratio", "reference", "members",
-             "dates", "hours", "periods", "calendar"}  # fmt: skip
+    known = {"text", "area", "email", "zone", "choice", "integer", "number", "flag", "day", "ratio", "reference",
+             "members", "dates", "hours", "periods", "calendar"}  # fmt: skip
     assert {each.type.widget for kind in BY_NAME.values() for each in kind.fields} <= known
