@@ -151,7 +151,7 @@ async def _find(db: AsyncSession, tenant_id: int, kind: Kind, rows: Sequence[Row
             row.label = _label(kind, row, names)
             if row.key is None:
                 row.key = names.numbers[kind.name].get(row.label)
-    keys = [row.key for row in rows if row.key]
+    keys = [row.key for row in rows if row.key and (kind.numbered or isinstance(row.key, str))]
     there = await records.by_keys(db, tenant_id, kind, keys)
     hidden = await _hidden(db, tenant_id, kind, set(map(str, keys)) - there.keys())
     seen: dict[str, int] = {}
