@@ -22,6 +22,7 @@ from central.api.problems import Fault as ApiFault
 from central.api.schemas import Input, Page
 from central.registry import changes, dependents, entry, history, records
 from central.registry.fields import Reference
+from central.registry.file_controllers import import_route
 from central.registry.kinds import BY_NAME, GATEWAY, GROUP, KINDS, METER, Kind
 from central.registry.models import Customer, Gateway, Lot
 from central.registry.plans import Entry, Plan, plan
@@ -110,7 +111,7 @@ def routers() -> list[Router]:
 
 def _router(kind: Kind) -> Router:
     tag = {"meter": "meters", "gateway": "gateways"}.get(kind.name, "registry")
-    made = [_delete(kind), _history(kind), _bulk(kind)]
+    made = [_delete(kind), _history(kind), _bulk(kind), import_route(kind)]
     if kind is not GATEWAY:  # how it is belongs to the answer: central.fleet.controllers
         made += [_put(kind), _patch(kind)]
     if kind not in (METER, GATEWAY):

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 
 from litestar import Controller, Request, Response, delete, get, post
 from litestar.di import NamedDependency
+from litestar.exceptions import PermissionDeniedException
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import Stream
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -19,12 +20,14 @@ from central.api.schemas import Input, Output
 from central.errors import Refused
 from central.registry import combined, imports, uploads
 from central.registry.imports import Checked
-from central.registry.kinds import BY_NAME, KINDS
+from central.registry.kinds import BY_NAME, KINDS, Kind
 from central.web.registry_words import headings
 
 Db = NamedDependency[AsyncSession]
 Who = NamedDependency[Principal]
 Asked = Request[Any, Any, Any]
+
+FileName = Annotated[str, QueryParameter(name="name", max_length=200, description="What the file is called")]
 
 #: Refused rows that an answer lists; the file of all of them has the rest.
 _LISTED: Final = 1000
@@ -66,28 +69,15 @@ class ImportController(Controller):
     path = "/imports"
     tags = ("registry",)
 
-    @post(status_code=201, opt=may(Permission.READ))
-    async def create_import(
-        self,
-        request: Asked,
-        db: Db,
-        principal: Who,
-        kind: Annotated[str, QueryParameter(description="Kind of the rows, such as customer, or combined")],
-        name: Annotated[str, QueryParameter(max_length=200, description="What the file is called")] = "",
-    ) -> ImportOut:
-        """Bring a CSV file or a spreadsheet as the body; answers what it would do. Nothing is changed yet."""
-        permit(db, principal, kind)
-        data = await request.body()
-        upload = uploads.keep(folder(request), principal.tenant_id, principal.user_id, kind, name, data)
-        try:
-            return _answer(upload, await check(db, principal, kind, data), applied=False)
-        except Refused:
-            uploads.drop(folder(request), upload.token)
-            raise
+    @post("/combined", status_code=201, opt=may(Permission.REGISTRY))
+    async def import_combined(self, request: Asked, db: Db, principal: Who, name: FileName = "") -> ImportOut:
+        """Bring a sheet of customers with their meters as the body; says what it would do. Nothing is changed yet."""
+        return await bring(request, db, principal, combined.NAME, name)
 
     @get("/{import_id:str}")
     async def get_import(self, request: Asked, db: Db, principal: Who, import_id: FromPath[str]) -> ImportOut:
         """Return what a file that was brought would do now."""
+        require_changes(principal)
         upload, data = uploads.find(folder(request), principal.tenant_id, principal.user_id, import_id)
         permit(db, principal, upload.kind)
         return _answer(upload, await check(db, principal, upload.kind, data), applied=False)
@@ -95,6 +85,7 @@ class ImportController(Controller):
     @get("/{import_id:str}/refused", media_type=sheets.CSV)
     async def get_refused(self, request: Asked, db: Db, principal: Who, import_id: FromPath[str]) -> Response[bytes]:
         """Return the refused rows as CSV, each with its reasons: to be corrected and brought again."""
+        require_changes(principal)
         upload, data = uploads.find(folder(request), principal.tenant_id, principal.user_id, import_id)
         permit(db, principal, upload.kind)
         checked = await check(db, principal, upload.kind, data)
@@ -106,6 +97,7 @@ class ImportController(Controller):
         self, request: Asked, db: Db, principal: Who, import_id: FromPath[str], data: JSONBody[ImportIn]
     ) -> ImportOut:
         """Take the file, checked anew: all of it or nothing, or the good rows. ``applied`` says whether it was."""
+        require_changes(principal)
         upload, content = uploads.find(folder(request), principal.tenant_id, principal.user_id, import_id)
         permit(db, principal, upload.kind)
         checked = await check(db, principal, upload.kind, content)
@@ -118,6 +110,7 @@ class ImportController(Controller):
     @delete("/{import_id:str}", opt=may(Permission.READ))
     async def delete_import(self, request: Asked, db: Db, principal: Who, import_id: FromPath[str]) -> None:
         """Drop a file that was brought."""
+        require_changes(principal)
         upload, _ = uploads.find(folder(request), principal.tenant_id, principal.user_id, import_id)
         permit(db, principal, upload.kind)
         uploads.drop(folder(request), upload.token)
@@ -146,6 +139,38 @@ class ExportController(Controller):
         rows = [imports.columns_of(wanted)]
         rows += [row async for row in imports.exported(db, principal.tenant_id, wanted, search=search)]
         return download(rows, wanted.path, form, ",")
+
+
+async def bring(request: Asked, db: AsyncSession, principal: Principal, kind: str, name: str) -> ImportOut:
+    """Keep the body as a file and answer what it would do."""
+    permit(db, principal, kind)
+    data = await request.body()
+    upload = uploads.keep(folder(request), principal.tenant_id, principal.user_id, kind, name, data)
+    try:
+        return _answer(upload, await check(db, principal, kind, data), applied=False)
+    except Refused:
+        uploads.drop(folder(request), upload.token)
+        raise
+
+
+def import_route(kind: Kind) -> Any:
+    """The handler that takes a file of one kind."""
+
+    async def handler(request: Asked, db: Db, principal: Who, name: FileName = "") -> ImportOut:
+        return await bring(request, db, principal, kind.name, name)
+
+    handler.__name__ = handler.__qualname__ = f"import_{kind.path.replace('-', '_')}"
+    handler.__doc__ = (
+        f"Bring a CSV file or a spreadsheet of {kind.label} entries as the body; answers what it would do. Nothing is "
+        "changed before it is applied."
+    )
+    return post("/imports", status_code=201, opt=may(kind.permission))(handler)
+
+
+def require_changes(principal: Principal) -> None:
+    """Refuse who may change nothing of the registry, before saying whether a file is there."""
+    if not (principal.may(Permission.REGISTRY) or principal.may(Permission.BILLING)):
+        raise PermissionDeniedException("This needs the permission 'registry' or 'billing'.")
 
 
 def permit(db: AsyncSession, principal: Principal, kind: str) -> None:

@@ -30,7 +30,9 @@ _MOST_HITS = 100
 async def search_registry(
     db: Db,
     principal: Who,
-    text: Annotated[str, QueryParameter(name="q", max_length=200, description="Beginnings of words that all occur")],
+    text: Annotated[
+        str, QueryParameter(name="q", max_length=200, description="Beginnings of words that all occur")
+    ] = "",
     kind: Annotated[
         str | None, QueryParameter(description="Only this kind: customer, meter, module, group, gateway, point")
     ] = None,

@@ -25,7 +25,8 @@ from central.ccee.store import store_captures, store_connections
 from central.fleet.models import GatewayHealth, ModuleHealth
 from central.fleet.service import enqueue
 from central.metering.models import Event, RegisterSet, Snapshot
-from central.registry import words
+from central.registry import changes, records, relations, words
+from central.registry.kinds import CUSTOMER, HOLIDAY, KINDS, LOT, MODEL, POINT, TARIFF
 from central.registry.models import (
     CommunicationModule,
     Customer,
@@ -40,6 +41,7 @@ from central.registry.models import (
 from central.settings import DatabaseSettings, Settings
 from central.store.engine import Database
 from ext.profile import pack
+from shared.calendar_builders import brazil_calendar
 from shared.intervals import day_range
 from shared.quality import Quality
 from shared.quantities import ACTIVE_PROFILE
@@ -123,6 +125,7 @@ async def make_side(database: Database, name: str, *, filled: bool = True) -> Si
             await _fill(db, side, now)
             await db.flush()
             await words.rebuild(db, tenant.id)
+            await _lists(db, side, who)
     return side
 
 
@@ -163,6 +166,20 @@ async def _fill(db: Any, side: Side, now: int) -> None:
         "group": group.id, "installation": installation.id, "key": key[0].id, "command": command.id,
         "meter": meter.id, "gateway": gateway.id,
     }  # fmt: skip
+
+
+async def _lists(db: Any, side: Side, who: Principal) -> None:
+    """One of each list, called ``k-1``, and who is supplied at the point."""
+    calendar = msgspec.json.encode(brazil_calendar()).decode()
+    day = await changes.put(db, who, HOLIDAY, None, {"name": "Christmas", "month": 12, "day": 25})
+    for kind in KINDS:
+        if kind.group != "business" and not kind.numbered and kind not in (LOT, MODEL):
+            await changes.put(db, who, kind, "k-1", {"calendar": calendar} if kind is TARIFF else {})
+    point = (await records.get(db, who.tenant_id, POINT, "p-1")).id
+    customer = (await records.get(db, who.tenant_id, CUSTOMER, "c-1")).id
+    supplied = await relations.supply(db, who, point, customer, START - 86400)
+    assert supplied is not None
+    side.ids |= {"holiday": day.id, "supply": supplied.id}
 
 
 async def _ccee(

@@ -3,8 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 from litestar.testing import AsyncTestClient
 
+from central.registry.kinds import KINDS
+from shared.calendar_builders import brazil_calendar
 from tests.central.world import Side, bearer, person
 
 Client = AsyncTestClient[Any]
@@ -29,10 +32,23 @@ BODIES: dict[str, dict[str, Any]] = {
     "create_subscription": {"kind": "email", "target": "ana@example.org"},
     "create_command": {"kind": "read_now", "meter": "meter-1", "kinds": ["registers"]},
 }
+for _kind in KINDS:
+    _plural = _kind.path.replace("-", "_")
+    BODIES.setdefault(f"bulk_{_plural}", {"items": []})
+    for _verb in ("put", "patch"):
+        BODIES.setdefault(f"{_verb}_{_kind.name}", {"name": "renamed"})
+BODIES["put_tariff"] = {"calendar": msgspec.json.encode(brazil_calendar()).decode()}
+BODIES |= {name: {"name": "Easter", "month": 4, "day": 5} for name in ("put_holiday", "create_holiday")}
+BODIES["patch_installation"] = BODIES["patch_supply"] = {"starts_at": 1_700_000_000, "ends_at": 1_750_000_000}
+BODIES["create_supply"] = {"point": "p-1", "customer": "c-1", "starts_at": "2100-09-01T00:00:00Z"}
+BODIES["apply_import"] = {}
+#: Files that were brought are tried in test_registry_kinds.
+FILES = ("/api/v1/imports/", "/imports")
 #: Operations of persons only, closed to API keys.
 PERSONS = {"list_keys", "create_key", "revoke_key"}
 KEYS = {"meters": "meter-1", "gateways": "gw-1", "modules": "mod-1", "customers": "c-1", "points": "p-1",
         "lots": "lot-1", "models": "m300", "ccee": "meter-1"}  # fmt: skip
+KEYS |= {kind.path: "k-1" for kind in KINDS if kind.path not in KEYS}
 
 
 async def operations(client: Client, side: Side) -> list[tuple[str, str, str, bool]]:
@@ -44,14 +60,16 @@ async def operations(client: Client, side: Side) -> list[tuple[str, str, str, bo
 def _operations(document: dict[str, Any], side: Side) -> Iterator[tuple[str, str, str, bool]]:
     ids = {"group_id": side.ids["group"], "installation_id": side.ids["installation"], "key_id": side.ids["key"],
            "command_id": side.ids["command"], "module": "mod-1", "connection_id": side.ids["connection"],
-           "alarm_id": side.ids["alarm"], "subscription_id": side.ids["subscription"]}  # fmt: skip
+           "alarm_id": side.ids["alarm"], "subscription_id": side.ids["subscription"],
+           "supply_id": side.ids["supply"], "import_id": "0" * 32, "kind": "customer"}  # fmt: skip
     for path, item in document["paths"].items():
         for method, operation in item.items():
             filled = path
-            for name, value in {**ids, "key": KEYS.get(path.split("/")[3], "")}.items():
+            number = side.ids["holiday" if path.startswith("/api/v1/holidays") else "group"]
+            for name, value in {**ids, "key": KEYS.get(path.split("/")[3], ""), "number": number}.items():
                 filled = filled.replace(f"{{{name}}}", str(value))
             assert "{" not in filled, f"the test does not know how to fill {path}"
-            yield operation["operationId"], method.upper(), filled, filled != path
+            yield operation["operationId"], method.upper(), filled, filled != path and "{kind}" not in path
 
 
 async def send(client: Client, operation: str, method: str, url: str, headers: dict[str, str]) -> Any:
@@ -70,19 +88,22 @@ async def test_strangers_get_in_nowhere(client: Client, ours: Side) -> None:
 async def test_read_only_keys_read_and_nothing_else(client: Client, ours: Side) -> None:
     for operation, method, url, _ in await operations(client, ours):
         answer = await send(client, operation, method, url, bearer(ours.read_key))
-        expected = 200 if method == "GET" and operation not in PERSONS else 403
+        expected = 200 if method == "GET" and operation not in PERSONS and FILES[0] not in url else 403
         assert answer.status_code == expected, (operation, answer.text)
 
 
 async def test_another_tenant_sees_nothing(client: Client, ours: Side, theirs: Side) -> None:
     """An object of another tenant does not exist; lists are empty; what PUT makes is one's own."""
+    made: list[str] = []
     for operation, method, url, named in await operations(client, ours):
         headers = person(theirs.session)
         answer = await send(client, operation, method, url, headers)
-        if method == "PUT":
+        if method == "PUT" and answer.status_code != 404:
             assert answer.status_code == 201, (operation, answer.text)
+            made.append(url)
         elif named:
-            assert answer.status_code == 404 or operation in _OWN_BY_NOW, (operation, answer.text)
+            own = operation in _OWN_BY_NOW or any(url.startswith(each) for each in made)
+            assert answer.status_code == 404 or own, (operation, answer.text)
         elif method == "GET" and operation not in ("me", "list_keys"):
             known = {"meter-1", "gw-1"}
             text = answer.text
@@ -109,9 +130,13 @@ async def test_foreign_objects_before_anything_is_made(client: Client, ours: Sid
 
 
 async def test_administrators_may_do_everything(client: Client, ours: Side) -> None:
-    for operation, method, url, _ in await operations(client, ours):
+    found = await operations(client, ours)
+    for operation, method, url, _ in sorted(found, key=lambda each: each[1] == "DELETE"):
+        if FILES[0] in url or url.endswith(FILES[1]):
+            continue
         answer = await send(client, operation, method, url, person(ours.session))
-        assert answer.status_code in (200, 201, 204), (operation, answer.text)
+        occupied = method == "DELETE" and answer.status_code == 409 and "hang on it" in answer.text
+        assert answer.status_code in (200, 201, 204) or occupied, (operation, answer.text)
 
 
 async def test_sessions_need_their_token_for_unsafe_requests(client: Client, ours: Side) -> None:

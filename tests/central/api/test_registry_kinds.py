@@ -131,7 +131,7 @@ async def test_a_sheet_is_brought_looked_at_and_applied(client: Client, ours: Si
     client.app.state.settings = msgspec.structs.replace(client.app.state.settings, data_dir=str(tmp_path))
     who = bearer(ours.write_key)
     sheet = b"External key;Name;Lot\ns-1;One;lot-1\ns-2;Two;lot-9\n"
-    brought = await client.post("/api/v1/imports?kind=customer&name=list.csv", content=sheet, headers=who)
+    brought = await client.post("/api/v1/customers/imports?name=list.csv", content=sheet, headers=who)
     assert brought.status_code == 201, brought.text
     seen = brought.json()
     assert (seen["new"], seen["refused"], seen["applied"]) == (1, 1, False)
@@ -147,10 +147,10 @@ async def test_a_sheet_is_brought_looked_at_and_applied(client: Client, ours: Si
     assert (await client.get("/api/v1/customers/s-1", headers=who)).json()["name"] == "One"
     assert (await client.get(url, headers=who)).status_code == 404
     assert list((tmp_path / "uploads").iterdir()) == []
-    reader = await client.post("/api/v1/imports?kind=customer", content=sheet, headers=bearer(ours.read_key))
+    reader = await client.post("/api/v1/customers/imports", content=sheet, headers=bearer(ours.read_key))
     assert reader.status_code == 403
-    for content, kind in ((b"", "customer"), (b"a", "customer"), (sheet, "spoon")):
-        answer = await client.post(f"/api/v1/imports?kind={kind}", content=content, headers=who)
+    for content in (b"", b"a", b"PK\x03\x04"):
+        answer = await client.post("/api/v1/customers/imports", content=content, headers=who)
         assert answer.status_code == 422, content
 
 
