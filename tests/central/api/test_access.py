@@ -51,7 +51,7 @@ for _kind in KINDS:
 BODIES["put_tariff"] = {"calendar": msgspec.json.encode(brazil_calendar()).decode()}
 BODIES |= {name: {"name": "Easter", "month": 4, "day": 5} for name in ("put_holiday", "create_holiday")}
 BODIES["patch_installation"] = BODIES["patch_supply"] = {"starts_at": 1_700_000_000, "ends_at": 1_750_000_000}
-BODIES["create_supply"] = {"point": "p-1", "customer": "c-1", "starts_at": "2026-09-01T00:00:00Z"}
+BODIES["create_supply"] = {"point": "p-1", "customer": "c-1", "starts_at": "2100-09-01T00:00:00Z"}
 BODIES["apply_import"] = {}
 #: Files that were brought are tried in test_registry_kinds.
 FILES = ("/api/v1/imports/", "/imports")
