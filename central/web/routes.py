@@ -69,7 +69,7 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     roles.list_roles, roles.create, roles.save, roles.remove,
     audit.audit, audit.audit_csv,
     navigation.communication_tree, navigation.business_tree, navigation.tree_states, navigation.find,
-    navigation.customer, navigation.module,
+    navigation.module,
     meter_tabs.meter, meter_tabs.readings, meter_tabs.billing, meter_tabs.registration_tab, meter_tabs.reports,
     meter_data.billing_consumption, meter_data.billing_demand, customer.customer,
     registry.registry, registry.registry_list, registry.registry_pick, registry.registry_export, registry.registry_new,

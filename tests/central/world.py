@@ -38,6 +38,7 @@ from central.registry.models import (
     Meter,
     MeteringPoint,
     MeterModel,
+    Supply,
 )
 from central.reports.models import ReportJob, ReportSchedule, SavedView
 from central.settings import DatabaseSettings, Settings
@@ -198,7 +199,8 @@ async def _fill(db: Any, side: Side, now: int) -> None:
         "webhook": webhook.id, "delivery": delivery.id,
         "connection": connection.id, "alarm": alarm.id, "subscription": subscription.id,
         "group": group.id, "installation": installation.id, "key": key[0].id, "command": command.id,
-        "meter": meter.id, "gateway": gateway.id, "grant": grants[0].id, "session": spare,
+        "meter": meter.id, "customer": customer.id, "module": module.id, "gateway": gateway.id,
+        "grant": grants[0].id, "session": spare,
         "job": job.id, "schedule": schedule.id, "view": view.id,
     }  # fmt: skip
 
@@ -244,6 +246,12 @@ async def add_far(database: Database, side: Side) -> dict[str, Any]:
             )  # fmt: skip
             db.add(installation)
             await db.flush()
+            supply = Supply(tenant_id=tenant, point_id=point.id, customer_id=customer.id, starts_at=START - 86400)
+            db.add(supply)
+            await db.flush()
+            ids.setdefault("supply", supply.id)
+            ids.setdefault("customer", customer.id)
+            ids.setdefault("module", module.id)
             ids.setdefault("installation", installation.id)
             ids.setdefault("meter", meter.id)
             if gateway_id == gateway.id:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Final
+from urllib.parse import quote
 
 from litestar import get
 from litestar.params import FromPath, QueryParameter
@@ -11,11 +12,8 @@ from sqlalchemy import and_, select
 from central.errors import NotFound
 from central.registry.models import (
     CommunicationModule,
-    Customer,
-    CustomerGroup,
     Gateway,
     Installation,
-    Lot,
     Meter,
     MeteringPoint,
     SearchWord,
@@ -70,25 +68,6 @@ async def find(request: Web, db: Db, principal: Who, q: Search = "") -> Response
     return page(request, "parts/found.html", found=found, q=q[:100].strip(), kinds=KINDS)
 
 
-@get("/customers/{number:int}")
-async def customer(request: Web, db: Db, principal: Who, number: FromPath[int]) -> Response[Any]:
-    """A customer's meters; the meter itself where there is but one."""
-    row = (await db.execute(
-        select(Customer, CustomerGroup, Lot)
-        .outerjoin(CustomerGroup, CustomerGroup.id == Customer.group_id)
-        .outerjoin(Lot, Lot.id == Customer.lot_id)
-        .where(Customer.id == number, Customer.tenant_id == principal.tenant_id)
-    )).one_or_none()  # fmt: skip
-    if row is None:
-        raise NotFound("customer", number)
-    found, group, lot = row
-    meters = await _meters(db, MeteringPoint.customer_id == number)
-    return _place(
-        request, meters, title=found.name or found.external_key, icon_name="user", edit=f"/registry/customer/{number}",
-        group=group, lot=lot, gateway=None, key=found.external_key,
-    )  # fmt: skip
-
-
 @get("/modules/{number:int}")
 async def module(request: Web, db: Db, principal: Who, number: FromPath[int]) -> Response[Any]:
     """The meters reached through a module; the meter itself where there is but one."""
@@ -102,8 +81,8 @@ async def module(request: Web, db: Db, principal: Who, number: FromPath[int]) ->
     found, gateway = row
     meters = await _meters(db, Installation.module_id == number)
     return _place(
-        request, meters, title=found.name or found.key, icon_name="antenna", edit=f"/registry/module/{number}",
-        group=None, lot=None, gateway=gateway, key=found.key,
+        request, meters, title=found.name or found.key, edit=f"/registry/module/{quote(found.key, safe='')}",
+        gateway=gateway, key=found.key,
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from central.accounts.permissions import Permission
 from central.accounts.principal import Principal
 from central.accounts.reach import REACH
-from central.errors import Refused
+from central.errors import NotFound, Refused
 from central.reports import jobs, schedules, views
 from central.reports.catalogue import REPORTS, report_of
 from central.reports.columns import Column, Kind, Row
@@ -107,6 +107,8 @@ async def report_data(
 async def report_chart(request: Web, db: Db, principal: Who, key: ReportKey) -> dict[str, Any]:
     """Lines of the modules that the filters leave, of the first few."""
     shown = await _show(request, db, principal, key)
+    if shown.report.chart != "lines":
+        raise NotFound("chart", key)
     zone = zone_of(shown.asked.scope.zone)
     series = await chart_series(db, shown.asked, key, len(_COLOURS))
     if not series:

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import quote
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -64,7 +65,10 @@ async def _customers(db: AsyncSession, ids: Sequence[int]) -> list[Hit]:
     rows = await db.execute(
         select(Customer.id, Customer.name, Customer.external_key).where(is_one_of(db, Customer.id, ids))
     )
-    return [Hit(SearchWord.CUSTOMER, i, name or key, key if name else "", f"/customers/{i}") for i, name, key in rows]
+    return [
+        Hit(SearchWord.CUSTOMER, i, name or key, key if name else "", f"/customers/{quote(key, safe='')}")
+        for i, name, key in rows
+    ]
 
 
 async def _meters(db: AsyncSession, ids: Sequence[int]) -> list[Hit]:

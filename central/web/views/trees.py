@@ -7,6 +7,7 @@ paged by key: ``after`` names the last node shown.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 
 from sqlalchemy import ColumnElement, and_, literal, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -108,7 +109,7 @@ async def business(db: AsyncSession, tenant_id: int, node: str, after: str, *, e
     room = LIMIT - len(nodes)
     customers = await _members(db, tenant_id, group_id, after, everywhere, room)
     nodes += [
-        Node(f"c{i}", "user", name or key, key if name else "", f"/customers/{i}", branch=True)
+        Node(f"c{i}", "user", name or key, key if name else "", f"/customers/{quote(key, safe='')}", branch=True)
         for i, name, key in customers[:room]
     ]
     return Level(nodes, nodes[-1].id if len(customers) > room and nodes else None)
