@@ -62,7 +62,6 @@ async function add(kind) {
   const widget = box.content.firstElementChild;
   const bottom = Math.max(0, ...widgets().map((each) => place(each).y + place(each).h));
   widget.setAttribute("gs-y", bottom);
-  widget.style.setProperty("--y", bottom + 1);
   board.append(widget);
   grid?.makeWidget(widget);
   htmx.process(widget);
