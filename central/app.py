@@ -59,14 +59,7 @@ def create_app(settings: Settings, *, follow: bool = True, ingest: bool = False)
     ``follow``: show live progress as gateways publish it. ``ingest``: take in readings and send commands within this
     process too (small installations; else ``metergate central ingest`` runs beside it).
     """
-    database = open_database(settings)
-    board = ProgressBoard()
-    state = State(
-        {
-            "settings": settings, "database": database, "gate": LoginGate(), "setup": Setup(), "progress": board,
-            "provider": Provider(settings.oidc) if settings.oidc.issuer else None,
-        }
-    )  # fmt: skip
+    state = fresh_state(settings)
     return Litestar(
         route_handlers=[
             healthz,
@@ -74,10 +67,10 @@ def create_app(settings: Settings, *, follow: bool = True, ingest: bool = False)
             api_router(),
             Router("/", route_handlers=web_routes(), include_in_schema=False),
         ],
-        lifespan=[_lifespan, _beside(settings, board, follow=follow, ingest=ingest)],
-        state=state,
+        lifespan=[_lifespan, _beside(settings, state["progress"], follow=follow, ingest=ingest)],
+        state=State(state),
         dependencies={"db": Provide(_provide_db), "principal": Provide(provide_principal)},
-        middleware=[Observe(), Identify(database)],
+        middleware=[Observe(), Identify()],
         guards=list(GUARDS),
         before_send=[add_headers],
         exception_handlers={Exception: answer_error},
@@ -86,6 +79,14 @@ def create_app(settings: Settings, *, follow: bool = True, ingest: bool = False)
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
     )
+
+
+def fresh_state(settings: Settings) -> dict[str, Any]:
+    """What an application keeps while it runs."""
+    return {
+        "settings": settings, "database": open_database(settings), "gate": LoginGate(), "setup": Setup(),
+        "progress": ProgressBoard(), "provider": Provider(settings.oidc) if settings.oidc.issuer else None,
+    }  # fmt: skip
 
 
 @asynccontextmanager

@@ -20,7 +20,6 @@ from central.accounts.roles import grant, make_roles
 from central.accounts.sessions import NewSession, open_session
 from central.accounts.tokens import digest
 from central.alarms.models import Alarm, AlarmSubscription
-from central.app import create_app
 from central.ccee.models import CceeConnection
 from central.ccee.store import store_captures, store_connections
 from central.fleet.models import GatewayHealth, GatewayLive, ModuleHealth
@@ -59,6 +58,7 @@ from shared.wire import (
     RegisterValue,
     encode,
 )
+from tests.central.application import application
 from tests.central.ccee.samples import capture
 from tests.central.ccee.samples import connection as sample
 from tests.central.samples import add_day
@@ -99,7 +99,7 @@ def person(session: NewSession) -> dict[str, str]:
 @asynccontextmanager
 async def running(database_url: str, **settings: Any) -> AsyncIterator[AsyncTestClient[Any]]:
     """The application with its lifespan, over one database."""
-    app = create_app(Settings(database=DatabaseSettings(url=database_url), **settings), follow=False)
+    app = application(Settings(database=DatabaseSettings(url=database_url), **settings))
     async with AsyncTestClient(app, raise_server_exceptions=False) as client:
         yield client
 

@@ -8,6 +8,7 @@ filled), ``BODIES`` of test_access, or ``forms`` (what it is sent), and one in `
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,14 +19,14 @@ from central.accounts.permissions import BUILTIN, TENANT_WIDE, Permission
 from central.accounts.roles import grant
 from central.accounts.sessions import open_session
 from central.accounts.tokens import digest
-from central.app import create_app
 from central.fleet.service import enqueue
 from central.registry.kinds import KINDS
 from central.registry.models import Gateway
-from central.settings import DatabaseSettings, Settings
+from central.settings import Settings
 from central.store.engine import Database
 from shared.wire import ApplyConfig
 from tests.central.api.test_access import BODIES
+from tests.central.application import application
 from tests.central.handlers import Case, cases
 from tests.central.world import FAR, Side, add_far, make_side, person, running
 
@@ -218,7 +219,10 @@ class World:
             filled = filled | {"session_id": filled["their_session"]}
         for kind, actions in KEYED.items():
             if case.path.startswith(tuple(f"/registry/{{kind}}/{{key}}/{action}" for action in actions)):
-                filled = filled | {"kind": kind, "registry.key": filled["group_id" if kind == "group" else f"{kind}s.key"]}
+                filled = filled | {
+                    "kind": kind,
+                    "registry.key": filled["group_id" if kind == "group" else f"{kind}s.key"],
+                }
         if case.path.startswith("/dashboard/"):
             filled = filled | {"kind": "totals"}
         for start, name in NUMBERS.items():
@@ -253,9 +257,9 @@ async def _world(database: Database, url: str, monkeypatch: pytest.MonkeyPatch) 
         yield World(client, people, near, beyond)
 
 
-def test_no_handler_is_forgotten() -> None:
+def test_no_handler_is_forgotten(tmp_path: Path) -> None:
     """Each says what it needs, each path can be filled, and nothing is public by accident."""
-    app = create_app(Settings(database=DatabaseSettings(url="sqlite+aiosqlite:////nowhere/x")), follow=False)
+    app = application(Settings(data_dir=str(tmp_path)))
     found = list(cases(app))
     assert {case.title for case in found if case.rule == "public"} == PUBLIC
     assert [case.title for case in found if case.rule == "nobody"] == []

@@ -7,9 +7,9 @@ import pytest_asyncio
 from httpx import ASGITransport, AsyncClient
 from litestar.testing import AsyncTestClient
 
-from central.app import create_app
 from central.settings import DatabaseSettings, Settings
 from central.store.engine import Database
+from tests.central.application import application
 from tests.central.world import Side, bearer, make_side, running
 
 
@@ -32,7 +32,7 @@ async def client(database: Database, database_url: str, ours: Side) -> AsyncIter
 @pytest_asyncio.fixture
 async def program(database: Database, database_url: str, ours: Side) -> AsyncIterator[AsyncClient]:
     """A program with a key that may write, and any number of requests at once."""
-    app = create_app(Settings(database=DatabaseSettings(url=database_url)), follow=False)
+    app = application(Settings(database=DatabaseSettings(url=database_url)))
     transport = ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]
     async with AsyncClient(transport=transport, base_url="http://testserver", headers=bearer(ours.write_key)) as found:
         yield found

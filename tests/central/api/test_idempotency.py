@@ -13,12 +13,12 @@ from central.accounts.models import ApiKey
 from central.alarms.models import AlarmSubscription
 from central.api.idempotency import KEPT
 from central.api.models import IdempotencyKey
-from central.app import create_app
 from central.fleet.models import FleetCommand
 from central.registry.models import CustomerGroup
 from central.settings import RetentionSettings
 from central.store.engine import Database
 from central.store.jobs import forget
+from tests.central.application import application
 from tests.central.world import Side, bearer, person
 
 Client = AsyncTestClient[Any]
@@ -131,7 +131,7 @@ def test_whatever_answers_a_secret_says_so(database_url: str) -> None:
     """By the convention of names: what is shown once is in a shape called New...; its handler must be marked."""
     from central.settings import DatabaseSettings, Settings
 
-    app = create_app(Settings(database=DatabaseSettings(url=database_url)), follow=False)
+    app = application(Settings(database=DatabaseSettings(url=database_url)))
     found = 0
     for route in app.routes:
         for handler in getattr(route, "route_handlers", ()):

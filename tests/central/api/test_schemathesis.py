@@ -23,9 +23,9 @@ from schemathesis.config import (
 )
 from schemathesis.python.asgi import shutdown_lifespans
 
-from central.app import create_app
 from central.settings import DatabaseSettings, Settings
 from central.store.engine import open_url
+from tests.central.application import application
 from tests.central.world import Side, bearer, make_side
 
 #: Requests to each operation, by each caller, right ones and wrong ones.
@@ -49,7 +49,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> It
     side = asyncio.run(fill())
     checks = ChecksConfig(positive_data_acceptance=PositiveDataAcceptanceConfig(expected_statuses=ACCEPTED))
     config = SchemathesisConfig(projects=ProjectsConfig(default=ProjectConfig(checks=checks)))
-    app = create_app(Settings(database=DatabaseSettings(url=url)), follow=False)
+    app = application(Settings(database=DatabaseSettings(url=url)))
     yield schemathesis.openapi.from_asgi("/api/v1/openapi.json", app, config=config), side
     shutdown_lifespans()
 
