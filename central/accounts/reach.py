@@ -12,10 +12,10 @@ The tenant is not part of this: queries name it themselves, and are tested for i
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, event, false, literal, or_, select, union
+from sqlalchemy import ColumnElement, bindparam, event, or_, select, union
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, with_loader_criteria
 
@@ -24,6 +24,7 @@ from central.ccee.models import CceeCapture, CceeConnection, CceeMeter
 from central.errors import OutOfReach
 from central.fleet.models import FleetCommand, GatewayHealth, GatewayLive, ModuleHealth
 from central.metering.models import Event, MeterMonth, ProfileSeries, RegisterSet, Snapshot
+from central.registry.groups import subtree
 from central.registry.models import (
     Activity,
     ActivityClass,
@@ -48,8 +49,10 @@ from central.registry.models import (
     Supply,
     Tariff,
 )
+from central.store.engine import READS
 
 REACH: Final = "reach"
+_FULL: Final = "reach in full"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,21 +71,15 @@ NOWHERE: Final = Reach()
 EVERYWHERE: Final = Reach(everywhere=True)
 
 
-def group_ids(reach: Reach) -> Any:
-    """Select the ids of all groups within reach: the granted ones and everything below them."""
-    if not reach.groups:
-        return select(literal(0)).where(false())
-    tree = (
-        select(CustomerGroup.__table__.c.id).where(CustomerGroup.__table__.c.id.in_(sorted(reach.groups))).cte(recursive=True)
-    )  # fmt: skip
-    below = select(CustomerGroup.__table__.c.id).join(tree, CustomerGroup.__table__.c.parent_id == tree.c.id)
-    return select(tree.union(below).c.id)
+def _groups(reach: Reach) -> Any:
+    """The ids of groups, written into the statement: it names them many times, and parameters are limited."""
+    return bindparam(None, sorted(reach.groups), expanding=True, literal_execute=True, unique=True)
 
 
 def customer_ids(reach: Reach) -> Any:
     """Select the ids of customers of the groups within reach, and of those measured at gateways within reach."""
     table, point, installed, meter = _tables()
-    of_groups = select(table.c.id).where(table.c.group_id.in_(group_ids(reach)))
+    of_groups = select(table.c.id).where(table.c.group_id.in_(_groups(reach)))
     if not reach.gateways:
         return of_groups
     of_gateways = (
@@ -98,7 +95,7 @@ def point_ids(reach: Reach) -> Any:
     """Select the ids of points of the groups' customers, and of those where a meter of the gateways sits now."""
     table, point, installed, meter = _tables()
     of_groups = (
-        select(point.c.id).join(table, table.c.id == point.c.customer_id).where(table.c.group_id.in_(group_ids(reach)))
+        select(point.c.id).join(table, table.c.id == point.c.customer_id).where(table.c.group_id.in_(_groups(reach)))
     )
     if not reach.gateways:
         return of_groups
@@ -117,7 +114,7 @@ def meter_ids(reach: Reach) -> Any:
         select(installed.c.meter_id)
         .join(point, point.c.id == installed.c.point_id)
         .join(table, table.c.id == point.c.customer_id)
-        .where(table.c.group_id.in_(group_ids(reach)), installed.c.ends_at.is_(None))
+        .where(table.c.group_id.in_(_groups(reach)), installed.c.ends_at.is_(None))
     )
     if not reach.gateways:
         return of_groups
@@ -144,7 +141,7 @@ def _tables() -> tuple[Any, Any, Any, Any]:
 #: What limits each table. Tables that are not here belong to the tenant as a whole (models, lots, holidays ...), or are
 #: only reached through a row that is.
 _LIMITS: Final[dict[Any, Callable[[Any, Reach], ColumnElement[bool]]]] = {
-    CustomerGroup: lambda t, reach: t.id.in_(group_ids(reach)),
+    CustomerGroup: lambda t, reach: t.id.in_(_groups(reach)),
     Customer: lambda t, reach: t.id.in_(customer_ids(reach)),
     MeteringPoint: lambda t, reach: t.id.in_(point_ids(reach)),
     Meter: lambda t, reach: t.id.in_(meter_ids(reach)),
@@ -173,7 +170,7 @@ _LIMITS: Final[dict[Any, Callable[[Any, Reach], ColumnElement[bool]]]] = {
         (t.kind == SearchWord.CUSTOMER) & t.object_id.in_(customer_ids(reach)),
         (t.kind == SearchWord.METER) & t.object_id.in_(meter_ids(reach)),
         (t.kind == SearchWord.MODULE) & t.object_id.in_(_module_ids(reach)),
-        (t.kind == SearchWord.GROUP) & t.object_id.in_(group_ids(reach)),
+        (t.kind == SearchWord.GROUP) & t.object_id.in_(_groups(reach)),
         (t.kind == SearchWord.GATEWAY) & t.object_id.in_(gateway_ids(reach)),
         (t.kind == SearchWord.POINT) & t.object_id.in_(point_ids(reach)),
     ),
@@ -200,6 +197,19 @@ def is_part(session: AsyncSession, gateway_id: int) -> bool:
     return reach is not None and not reach.everywhere and gateway_id not in reach.gateways
 
 
+def _in_full(session: Session, reach: Reach) -> Reach:
+    """The reach with every group below those granted; looked up once where nothing is written meanwhile."""
+    if not reach.groups:
+        return reach
+    known: tuple[Reach, Reach] | None = session.info.get(_FULL)
+    if known is None or known[0] is not reach:
+        found = session.connection().execute(subtree(reach.groups)).scalars()
+        known = reach, replace(reach, groups=frozenset(found))
+        if session.info.get(READS):
+            session.info[_FULL] = known
+    return known[1]
+
+
 @event.listens_for(Session, "do_orm_execute")
 def _keep_to_reach(state: ORMExecuteState) -> None:
     reach: Reach | None = state.session.info.get(REACH)
@@ -207,6 +217,7 @@ def _keep_to_reach(state: ORMExecuteState) -> None:
         return
     if state.is_column_load or state.is_relationship_load:
         return
+    reach = _in_full(state.session, reach)
     state.statement = state.statement.options(
         *(with_loader_criteria(table, limit(table, reach), include_aliases=True) for table, limit in _LIMITS.items())
     )
@@ -224,6 +235,8 @@ def _stay_within_reach(session: Session, _context: UOWTransaction) -> None:
         if isinstance(row, _WHOLE) or shared:
             raise OutOfReach(row.__tablename__)
     for kind in _ENTERED:
-        ids = {row.id for row in (*session.new, *session.dirty) if isinstance(row, kind)}
+        # what has ended stays where it was: a meter may be taken out of one's own place
+        written = (row for row in (*session.new, *session.dirty) if isinstance(row, kind))
+        ids = {row.id for row in written if getattr(row, "ends_at", None) is None}
         if ids - set(session.scalars(select(kind.id).where(kind.id.in_(ids)))):
             raise OutOfReach(kind.__tablename__)

@@ -9,7 +9,7 @@ from central.accounts.errors import BeyondOwnRights, LastAdministrator
 from central.accounts.models import Grant, Role, Tenant, User
 from central.accounts.permissions import TENANT_WIDE, Permission, parse
 from central.accounts.principal import Principal
-from central.accounts.reach import group_ids
+from central.registry.groups import subtree
 
 
 async def hold_tenant(db: AsyncSession, tenant_id: int) -> None:
@@ -54,7 +54,7 @@ async def require_covering(
         if reach.everywhere or (part and each in TENANT_WIDE):
             continue
         inside = (gateway_id is not None and gateway_id in reach.gateways) or (
-            group_id is not None and group_id in set(await db.scalars(group_ids(reach)))
+            group_id is not None and group_id in set(await db.scalars(subtree(reach.groups)))
         )
         if not inside:
             raise BeyondOwnRights(each)

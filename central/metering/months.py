@@ -4,7 +4,7 @@ Each figure is one or two statements whose answers are grouped by the database: 
 answer as there are different patterns of days, never one each.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
@@ -16,6 +16,7 @@ from sqlalchemy.orm import aliased
 
 from central.metering.models import MeterMonth
 from central.metering.stored import number
+from central.registry.groups import subtree
 from central.registry.models import (
     CommunicationModule,
     Customer,
@@ -304,12 +305,6 @@ async def longest_silent(
         .limit(limit)
     )
     return [Late(*row) for row in (await db.execute(query)).all()]
-
-
-def subtree(groups: Iterable[int]) -> Any:
-    """Select the ids of groups and of everything below them."""
-    tree = select(CustomerGroup.id).where(CustomerGroup.id.in_(sorted(groups))).cte(recursive=True)
-    return select(tree.union(select(CustomerGroup.id).join(tree, CustomerGroup.parent_id == tree.c.id)).c.id)
 
 
 _KINDS: Final[tuple[Any, ...]] = (CustomerGroup, Customer, MeteringPoint, Meter, CommunicationModule, Gateway)

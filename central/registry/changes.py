@@ -4,7 +4,7 @@ Also the ways in for one thing: create, update, put. Values are those of the API
 """
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -15,16 +15,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.models import Tenant
 from central.accounts.principal import Principal
-from central.accounts.reach import REACH, is_limited
+from central.accounts.reach import REACH, is_limited, is_part
 from central.audit.service import entry, record_many
-from central.errors import Conflict, Refused
+from central.errors import Conflict, OutOfReach, Refused
 from central.metering.blocks import BlockError
 from central.metering.days import cut_anew
 from central.metering.month_rows import months_anew
 from central.registry import faults, records, relations, words
 from central.registry.faults import Fault, refuse
 from central.registry.fields import EPOCH, Dates, Members, Reference
-from central.registry.kinds import BY_NAME, GROUP, METER, POINT, Field, Kind
+from central.registry.kinds import BY_NAME, GATEWAY, GROUP, METER, MODULE, POINT, Field, Kind
 from central.registry.models import HolidayMember, LotDate, Meter
 from central.registry.plans import Entry, Plan, Row, plan
 from central.registry.records import SEPARATOR
@@ -249,11 +249,25 @@ async def _move_zones(db: AsyncSession, tenant_id: int, rows: Sequence[Row]) -> 
             await months_anew(db, tenant_id, row.id, after)
 
 
+async def refuse_shared(db: AsyncSession, kind: Kind, ids: Sequence[int]) -> None:
+    """Refuse to change a gateway shared with others, or a module of one: only some of its meters are reached."""
+    if kind is GATEWAY:
+        owners: Collection[int | None] = ids
+    elif kind is MODULE:
+        model = kind.model
+        owners = (await db.scalars(select(model.gateway_id).where(is_one_of(db, model.id, list(ids))))).all()
+    else:
+        return
+    if any(owner is not None and is_part(db, owner) for owner in owners):
+        raise OutOfReach(kind.table)
+
+
 async def _refuse_outside(db: AsyncSession, kind: Kind, rows: Sequence[Row]) -> None:
     """What was written has to lie within the session's reach."""
     reach = db.info.get(REACH)
     if reach is None or reach.everywhere:
         return
+    await refuse_shared(db, kind, [row.id for row in rows])
     seen: set[int] = set()
     for some in chunks([row.id for row in rows], _CHUNK):
         seen |= set(await db.scalars(select(kind.model.id).where(is_one_of(db, kind.model.id, some))))

@@ -15,7 +15,7 @@ from central.accounts.principal import Principal
 from central.audit.service import record
 from central.errors import Conflict
 from central.registry import records, words
-from central.registry.changes import require_everywhere
+from central.registry.changes import refuse_shared, require_everywhere
 from central.registry.kinds import Kind
 from central.registry.models import CommunicationModule, Gateway, HolidayMember, LotDate, Meter
 from central.store.tables import metadata
@@ -82,6 +82,7 @@ async def remove(db: AsyncSession, who: Principal, kind: Kind, key: Any) -> None
     require_everywhere(db, kind)
     found = await records.get(db, who.tenant_id, kind, key)
     name = str(found.values["name"]) if kind.numbered else found.key
+    await refuse_shared(db, kind, [found.id])
     if uses := await hanging(db, who.tenant_id, kind, found.id):
         raise Occupied(kind.label, name, uses)
     table = kind.model.__table__

@@ -32,6 +32,8 @@ from central.reports.wording import Wording
 from central.settings import Settings
 from central.store.engine import Database
 from central.store.faults import is_passing, reason_of
+from central.webhooks import outbox
+from central.webhooks.kinds import Kind
 
 log = structlog.get_logger("metergate.reports")
 
@@ -145,7 +147,7 @@ class Maker:
         else:
             now = int(time.time())
             ready = {"state": "done", "file": file, "size": size, "done": work.done, "total": work.done}
-            if not await self._mark(job.id, "running", finished_at=now, beat_at=now, **ready):
+            if not await self._finish(job, finished_at=now, beat_at=now, **ready):
                 forget_file(self._folder, file)
 
     async def _write(self, job: ReportJob, work: "_Work") -> tuple[str, int]:
@@ -184,14 +186,20 @@ class Maker:
         return principal
 
     async def _fail(self, job: ReportJob, reason: str) -> None:
-        await self._mark(job.id, "running", state="failed", error=reason[:1000], finished_at=int(time.time()))
+        await self._finish(job, state="failed", error=reason[:1000], finished_at=int(time.time()))
+
+    async def _finish(self, job: ReportJob, **values: Any) -> bool:
+        """Mark a running job as done or failed, and tell the webhooks of it in the same transaction."""
+        told = {"job": job.id, "report": job.report, "title": job.title, "state": values["state"]}
+        async with self._database.write() as session:
+            ended = await _mark_in(session, job.id, "running", values)
+            if ended:
+                await outbox.publish(session, job.tenant_id, Kind.REPORT_FINISHED, told)
+        return ended
 
     async def _mark(self, job_id: int, was: str, **values: Any) -> bool:
         async with self._database.write() as session:
-            done: Any = await session.execute(
-                update(ReportJob).where(ReportJob.id == job_id, ReportJob.state == was).values(**values)
-            )
-        return bool(done.rowcount)
+            return await _mark_in(session, job_id, was, values)
 
     async def _send_mail(self, now: int) -> None:
         if not self._settings.alarms.smtp_host:
@@ -250,3 +258,11 @@ class _Work:
 def download_name(path: Path) -> str:
     """The name people get: without the number and the random part."""
     return path.name.split("-", 2)[2]
+
+
+async def _mark_in(session: AsyncSession, job_id: int, was: str, values: dict[str, Any]) -> bool:
+    """Change a job that still is in the state ``was``; says whether it was."""
+    done: Any = await session.execute(
+        update(ReportJob).where(ReportJob.id == job_id, ReportJob.state == was).values(**values)
+    )
+    return bool(done.rowcount)

@@ -11,8 +11,8 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from central.accounts.reach import Reach, group_ids
 from central.errors import Refused
+from central.registry.groups import subtree
 from central.registry.models import (
     Customer,
     CustomerGroup,
@@ -221,7 +221,7 @@ async def select_meters(
         groups = (await session.scalars(mine.where(CustomerGroup.id.in_(filters.group)))).all()
         if missing := set(filters.group) - set(groups):
             raise Refused("group", f"there is no group {min(missing)}")
-        below = group_ids(Reach(groups=frozenset(groups)))
+        below = subtree(groups)
         found.require(Customer.group_id.in_(below), needs=(Customer,))
     return found
 

@@ -15,8 +15,9 @@ from sqlalchemy.orm import aliased
 from central.accounts.permissions import Permission, may
 from central.errors import NotFound, Refused
 from central.metering import months
-from central.metering.months import Selection, subtree
+from central.metering.months import Selection
 from central.registry import changes
+from central.registry.groups import subtree
 from central.registry.kinds import CUSTOMER
 from central.registry.models import Customer, CustomerGroup, SearchWord
 from central.web.forms import Db, Search, Web, Who, field, fields

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 import pytest_asyncio
 from hypothesis import given
@@ -33,6 +34,7 @@ from central.settings import AlarmSettings, Settings
 from central.store.engine import Database
 from central.web.report_mail import letter
 from central.web.report_words import Words
+from central.webhooks.models import Webhook, WebhookDelivery
 from tests.central.alarms.test_notices import Inbox, smtp
 from tests.central.reports.fleet import NOW, ZONE, Fleet, make_fleet
 from tests.central.samples import enter_tenant
@@ -101,6 +103,23 @@ async def test_made_in_the_background(office: Office) -> None:
     assert (office.folder.stat().st_mode & 0o077, list(office.folder.glob("*.part"))) == (0, [])
     async with office.database.read() as db:
         assert await db.scalar(select(func.count()).where(AuditEntry.kind == "report_job")) == 1
+
+
+async def test_webhooks_are_told_when_one_is_made(office: Office) -> None:
+    job = await office.submit()
+    async with office.database.write() as db:
+        db.add(
+            Webhook(
+                tenant_id=job.tenant_id, url="https://example.org/", kinds="report.finished", secret="s", created_at=0,
+                created_by="ana",
+            )
+        )  # fmt: skip
+    assert await office.maker.once(NOW)
+    async with office.database.read() as db:
+        told = (await db.scalars(select(WebhookDelivery))).one()
+    assert told.kind == "report.finished"
+    data = msgspec.json.decode(told.body)["data"]
+    assert data == {"job": job.id, "report": "availability", "title": "Weekly", "state": "done"}
 
 
 async def test_made_with_the_rights_of_then(office: Office) -> None:
