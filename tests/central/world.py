@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from tempfile import TemporaryDirectory
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -99,9 +100,10 @@ def person(session: NewSession) -> dict[str, str]:
 @asynccontextmanager
 async def running(database_url: str, **settings: Any) -> AsyncIterator[AsyncTestClient[Any]]:
     """The application with its lifespan, over one database."""
-    app = application(Settings(database=DatabaseSettings(url=database_url), **settings))
-    async with AsyncTestClient(app, raise_server_exceptions=False) as client:
-        yield client
+    with TemporaryDirectory(prefix="metergate-") as folder:
+        app = application(Settings(database=DatabaseSettings(url=database_url), data_dir=folder, **settings))
+        async with AsyncTestClient(app, raise_server_exceptions=False) as client:
+            yield client
 
 
 async def make_side(database: Database, name: str, *, filled: bool = True) -> Side:

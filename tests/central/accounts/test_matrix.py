@@ -67,7 +67,7 @@ EXCEPTIONS: dict[tuple[str, str], int] = {
     },
     **{(who, "POST /api/v1/groups"): 422 for who in ("in_group", "at_gateway")},
     **{
-        (who, f"POST /api/v1/{kind.path}/bulk"): 200
+        (who, f"POST /api/v1/{kind.path}/bulk"): 422
         for who in ("in_group", "at_gateway")
         for kind in KINDS
         if kind.group == "additional"

@@ -1,6 +1,7 @@
 """The application over SQLite and PostgreSQL, with a tenant that has one of everything and one that has nothing."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest_asyncio
@@ -30,9 +31,9 @@ async def client(database: Database, database_url: str, ours: Side) -> AsyncIter
 
 
 @pytest_asyncio.fixture
-async def program(database: Database, database_url: str, ours: Side) -> AsyncIterator[AsyncClient]:
+async def program(database: Database, database_url: str, ours: Side, tmp_path: Path) -> AsyncIterator[AsyncClient]:
     """A program with a key that may write, and any number of requests at once."""
-    app = application(Settings(database=DatabaseSettings(url=database_url)))
+    app = application(Settings(database=DatabaseSettings(url=database_url), data_dir=str(tmp_path / "data")))
     transport = ASGITransport(app, raise_app_exceptions=False)  # type: ignore[arg-type]
     async with AsyncClient(transport=transport, base_url="http://testserver", headers=bearer(ours.write_key)) as found:
         yield found

@@ -49,7 +49,7 @@ def world(tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path) -> It
     side = asyncio.run(fill())
     checks = ChecksConfig(positive_data_acceptance=PositiveDataAcceptanceConfig(expected_statuses=ACCEPTED))
     config = SchemathesisConfig(projects=ProjectsConfig(default=ProjectConfig(checks=checks)))
-    app = application(Settings(database=DatabaseSettings(url=url)))
+    app = application(Settings(database=DatabaseSettings(url=url), data_dir=str(file.parent)))
     yield schemathesis.openapi.from_asgi("/api/v1/openapi.json", app, config=config), side
     shutdown_lifespans()
 
