@@ -77,9 +77,8 @@ def requests(draw: st.DrawFn, document: dict[str, Any]) -> tuple[str, str, dict[
     }
     body: Any = BODIES.get(operation["operationId"])
     if body is not None:
-        body = draw(
-            st.just(body) | _JSON | st.builds(lambda k, v: {**body, k: v}, st.sampled_from(sorted(body)), _JSON)
-        )
+        named = st.sampled_from(sorted(body)) if body else _TEXT
+        body = draw(st.just(body) | _JSON | st.builds(lambda k, v: {**body, k: v}, named, _JSON))
     headers = draw(
         st.dictionaries(st.sampled_from(["Accept", "Idempotency-Key"]), st.text("azAZ09*/;=, ", max_size=20))
     )

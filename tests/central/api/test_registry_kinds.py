@@ -25,7 +25,7 @@ def body(kind: Any) -> dict[str, Any]:
 async def test_every_keyed_kind_is_entered_changed_listed_and_deleted(client: Client, ours: Side) -> None:
     who = bearer(ours.write_key)
     for kind in KEYED:
-        url = f"/api/v1/{kind.path}/k-1"
+        url = f"/api/v1/{kind.path}/t-1"
         made = await client.put(url, json=body(kind), headers=who)
         assert made.status_code == 201, (kind.name, made.text)
         assert (await client.put(url, json=body(kind), headers=who)).status_code == 200
@@ -33,17 +33,17 @@ async def test_every_keyed_kind_is_entered_changed_listed_and_deleted(client: Cl
         shown = patched.json().get("gateway", patched.json()) if kind.name == "gateway" else patched.json()
         assert shown["name"] == "Second", patched.text
         listed = await walk(client, f"/api/v1/{kind.path}?q=second&limit=1", ours.read_key)
-        assert [item["key"] for item in listed] == ["k-1"], kind.name
+        assert [item["key"] for item in listed] == ["t-1"], kind.name
         history = (await client.get(f"{url}/history", headers=who)).json()["items"]
         assert [change["action"] for change in history] == ["changed", "created"], kind.name
         assert history[0]["after"] == {"name": "Second"}
-        items = [{"key": "k-1", "name": "Second"}, body(kind) | {"key": "k-2"}, {"key": "k-3", "name": 5 * "x" * 50}]
+        items = [{"key": "t-1", "name": "Second"}, body(kind) | {"key": "t-2"}, {"key": "t-3", "name": 5 * "x" * 50}]
         refused = await client.post(f"/api/v1/{kind.path}/bulk", json={"items": items}, headers=who)
         assert refused.status_code == 422
         some = {"items": items[:2], "all_or_nothing": False}
         taken = (await client.post(f"/api/v1/{kind.path}/bulk", json=some, headers=who)).json()
         assert (taken["same"], taken["new"], taken["refused"]) == (1, 1, 0), taken
-        for key in ("k-1", "k-2"):
+        for key in ("t-1", "t-2"):
             assert (await client.delete(f"/api/v1/{kind.path}/{key}", headers=who)).status_code == 204, kind.name
         assert (await client.get(url, headers=who)).status_code == 404
 
