@@ -117,7 +117,22 @@ def complete(document: dict[str, Any], other_media: OtherMedia) -> dict[str, Any
             for media in other_media.get(operation["operationId"], ()):
                 operation["responses"]["200"]["content"].setdefault(media, {})
             _add_exchange(method, operation, readable="get" in item)
+    _write_tuples(document)
     return document
+
+
+def _write_tuples(part: Any) -> None:
+    """Write tuples of equal types as lists of a fixed length: the same, and older readers of the document know it."""
+    if isinstance(part, dict):
+        each = part.get("prefixItems")
+        if each and all(one == each[0] for one in each):
+            del part["prefixItems"]
+            part |= {"items": each[0], "minItems": len(each), "maxItems": len(each)}
+        for inner in part.values():
+            _write_tuples(inner)
+    elif isinstance(part, list | tuple):
+        for inner in part:
+            _write_tuples(inner)
 
 
 _SENTENCE: Final = re.compile(r"[.;:](?:\s|$)")

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from litestar.testing import TestClient
 
+from central.app import create_app
 from central.settings import DatabaseSettings, Settings
 from central.store.engine import open_url
 from central.store.migrate import migrate
 from central.web import assets
-from tests.central.application import application
 from tests.central.web.seed import LOGIN, PASSWORD, ZONE, seed
 
 Client = TestClient[Any]
@@ -46,7 +46,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 @pytest.fixture(scope="session")
 def running(settings: Settings) -> Iterator[Client]:
     """The application, started."""
-    with TestClient(application(settings)) as client:
+    with TestClient(create_app(settings, follow=False)) as client:
         yield client
 
 
@@ -95,5 +95,5 @@ def empty(tmp_path: Path) -> Iterator[Client]:
 
     asyncio.run(prepare())
     settings = Settings(database=DatabaseSettings(url=url), tenant="nova", tenant_name="Nova")
-    with TestClient(application(settings)) as client:
+    with TestClient(create_app(settings, follow=False)) as client:
         yield client

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import pytest
 from litestar.testing import TestClient
 
+from central.app import create_app
 from central.settings import DatabaseSettings, Settings
 from central.store.engine import open_url
 from central.store.migrate import migrate
 from central.web.i18n import LANGUAGES, language
 from shared.intervals import local_date
-from tests.central.application import application
 from tests.central.web.conftest import HTML, Client, log_in
 from tests.central.web.seed import OPERATOR, ZONE
 from tests.central.web.seed_meter import DUE_DAY, seed_meter
@@ -38,7 +38,7 @@ def utility(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="module")
 def client(utility: Settings) -> Iterator[Client]:
-    with TestClient(application(utility)) as client:
+    with TestClient(create_app(utility, follow=False)) as client:
         log_in(client)
         client.headers["accept-language"] = "en"
         yield client
@@ -173,7 +173,7 @@ def test_readings_begin_where_asked(client: Client) -> None:
 
 
 def test_who_may_only_read_is_offered_nothing_else(client: Client, utility: Settings) -> None:
-    with TestClient(application(utility)) as reader:
+    with TestClient(create_app(utility, follow=False)) as reader:
         log_in(reader, OPERATOR)
         for tab in TABS:
             page = text(reader, f"/meters/r-0001{tab}")

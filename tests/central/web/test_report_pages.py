@@ -14,12 +14,12 @@ from sqlalchemy import select
 
 from central.accounts.models import Tenant
 from central.accounts.service import TenantOf, create_user
+from central.app import create_app
 from central.reports.catalogue import REPORTS
 from central.settings import DatabaseSettings, Settings
 from central.store.engine import open_url
 from central.store.migrate import migrate
 from central.web.i18n import LANGUAGES
-from tests.central.application import application
 from tests.central.reports.fleet import TODAY, ZONE, make_fleet
 from tests.central.web.conftest import HTML, csrf, log_in
 from tests.central.web.seed import LOGIN, OPERATOR, PASSWORD
@@ -48,7 +48,7 @@ def reporting(tmp_path_factory: pytest.TempPathFactory) -> Any:
     settings = Settings(
         database=DatabaseSettings(url=url), tenant="demo", zone=ZONE.key, data_dir=str(Path(folder) / "data")
     )
-    with TestClient(application(settings)) as client:
+    with TestClient(create_app(settings, follow=False)) as client:
         client.headers["accept-language"] = "en"
         log_in(client)
         yield client
