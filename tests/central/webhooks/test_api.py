@@ -51,7 +51,9 @@ async def test_a_webhook_from_its_making_to_its_end(client: Client, database: Da
     assert (await client.delete(where)).status_code == 204
     assert (await client.get(where)).status_code == 404
     async with database.read() as db:
-        entries = (await db.scalars(select(AuditEntry).order_by(AuditEntry.id))).all()
+        entries = (
+            await db.scalars(select(AuditEntry).where(AuditEntry.kind == "webhook").order_by(AuditEntry.id))
+        ).all()
     assert [(each.action, each.kind) for each in entries] == [
         ("created", "webhook"), ("changed", "webhook"), ("changed", "webhook"), ("secret-changed", "webhook"),
         ("deleted", "webhook"),
@@ -68,9 +70,9 @@ async def test_deliveries_are_listed_looked_at_and_sent_again(client: Client, ou
     first = (await client.get(f"{where}/deliveries?limit=1")).json()
     assert [each["id"] for each in first["items"]] == [pinged.json()["id"]]
     second = (await client.get(first["next"])).json()
-    assert [(each["id"], each["error"]) for each in second["items"]] == [(ours.ids["delivery"], "answered 404")]
+    assert [each["id"] < pinged.json()["id"] for each in second["items"]] == [True]
     failed = (await client.get(f"{where}/deliveries?state=failed")).json()["items"]
-    assert [each["id"] for each in failed] == [ours.ids["delivery"]]
+    assert [(each["id"], each["error"]) for each in failed] == [(ours.ids["delivery"], "answered 404")]
     again = (await client.post(f"{where}/deliveries/{ours.ids['delivery']}/redelivery")).json()
     assert (again["state"], again["tries"], again["error"]) == ("queued", 0, "")
     assert (await client.get(f"{where}/deliveries?state=lost")).status_code == 422
@@ -94,10 +96,10 @@ async def test_who_has_part_of_the_tenant_has_no_webhooks(client: Client, databa
     async with database.write() as db:
         for grant in await db.scalars(select(Grant).where(Grant.user_id == ours.admin.id)):
             grant.group_id = ours.ids["group"]
-    assert (await client.get(HOOKS)).json()["items"] == []
-    assert (await client.get(f"{HOOKS}/{ours.ids['webhook']}")).status_code == 404
-    assert (await client.post(HOOKS, json={"url": URL})).status_code == 422
-    assert (await client.delete(f"{HOOKS}/{ours.ids['webhook']}")).status_code == 404
+    for method, url in (("GET", HOOKS), ("POST", HOOKS), ("GET", f"{HOOKS}/{ours.ids['webhook']}")):
+        sent = {"url": URL} if method == "POST" else None
+        assert (await client.request(method, url, json=sent)).status_code == 403
+    assert (await client.delete(f"{HOOKS}/{ours.ids['webhook']}")).status_code == 403
 
 
 async def test_their_number_is_bounded(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
