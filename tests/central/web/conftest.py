@@ -68,8 +68,13 @@ def session(running: Client) -> dict[str, str]:
 
 @pytest.fixture
 def client(session: dict[str, str], stranger: Client) -> Client:
-    """The same browser with a session."""
+    """The same browser with a session; where a test has ended it, with a new one."""
     stranger.cookies.update(session)
+    if stranger.get("/alarms/count", headers=HTML, follow_redirects=False).status_code != 200:
+        stranger.cookies.clear()
+        log_in(stranger)
+        session.clear()
+        session.update(stranger.cookies.items())
     return stranger
 
 
