@@ -210,7 +210,7 @@ def settle(widgets: Iterable[Widget]) -> list[Widget]:
         names.add(each.id)
         options = {name: each.option(name) for name in kind.options if name in each.options}
         settled.append(Widget(each.id, each.kind, x, y, w, h, options))
-    return settled
+    return sorted(settled, key=lambda widget: (widget.y, widget.x))
 
 
 def _plain(name: str) -> bool:

@@ -115,7 +115,7 @@ def test_columns_sort_hide_pin_and_are_saved(browser: Any, address: str) -> None
     page.click('.tabulator-menu-item:has-text("Hide column")')
     page.click('.tabulator-col[tabulator-field="last_at"] .tabulator-header-popup-button')
     page.click('.tabulator-menu-item:has-text("Pin right")')
-    page.wait_for_function("document.querySelector('[data-report-view]').value.includes('\"right\"')")
+    page.wait_for_function("() => document.querySelector('[data-report-view]').value.includes('\"right\"')")
     view = json.loads(page.input_value("[data-report-view]"))
     keys = [column["key"] for column in view["columns"]]
     assert "customer" not in keys
@@ -179,6 +179,6 @@ def test_order_from_the_dialog(browser: Any, address: str) -> None:
     page.wait_for_url("**/reports#jobs")
     assert "June" in page.inner_text("#report-jobs")
     page.click("#report-jobs button:has-text('Cancel')")
-    page.wait_for_function("document.querySelector('#report-jobs').innerText.includes('Cancelled')")
+    page.wait_for_function("() => document.querySelector('#report-jobs').innerText.includes('Cancelled')")
     assert watched.faults == []
     page.context.close()

@@ -101,13 +101,13 @@ def test_search(client: Client, words: str, found: list[str]) -> None:
 
 
 def test_hits_lead_to_meters(client: Client) -> None:
-    link = re.search(r'href="(/customers/\d+)"', client.get("/find?q=lucas", headers=HTMX).text)
+    link = re.search(r'href="(/customers/[^"]+)"', client.get("/find?q=lucas", headers=HTMX).text)
     assert link is not None
     answer = client.get(link[1], headers=HTML, follow_redirects=False)
     assert answer.headers["location"] == "/meters/m-0003"
-    link = re.search(r'href="(/customers/\d+)"', client.get("/find?q=UC900003", headers=HTMX).text)
+    link = re.search(r'href="(/customers/[^"]+)"', client.get("/find?q=UC900003", headers=HTMX).text)
     assert link is not None
-    assert "No meter here yet" in client.get(link[1], headers=HTML).text
+    assert "UC900003" in client.get(link[1], headers=HTML).text
     link = re.search(r'href="(/modules/\d+)"', client.get("/find?q=modem-m-0001", headers=HTMX).text)
     assert link is not None
     assert client.get(link[1], follow_redirects=False).headers["location"] == "/meters/m-0001"

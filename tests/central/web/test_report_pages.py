@@ -15,6 +15,7 @@ from sqlalchemy import select
 from central.accounts.models import Tenant
 from central.accounts.service import TenantOf, create_user
 from central.app import create_app
+from central.registry import words
 from central.reports.catalogue import REPORTS
 from central.settings import DatabaseSettings, Settings
 from central.store.engine import open_url
@@ -41,7 +42,9 @@ def reporting(tmp_path_factory: pytest.TempPathFactory) -> Any:
         for login in (LOGIN, OPERATOR):
             await create_user(database, ours, login, login, PASSWORD, role="operator", now=1)
         async with database.write() as db:
-            await make_fleet(db, (await db.scalars(select(Tenant.id))).one(), 30)
+            tenant = (await db.scalars(select(Tenant.id))).one()
+            await make_fleet(db, tenant, 30)
+            await words.rebuild(db, tenant)
         await database.close()
 
     asyncio.run(prepare())
