@@ -29,11 +29,11 @@ from central.registry.models import (
     Supply,
     Tariff,
 )
+from central.registry.words import fold
 from central.seed.bulk import ids_follow, insert_dicts, insert_rows, next_id
 from central.seed.chance import Ints, among, uniform
 from central.seed.names import FARMS, FIRST, LAST, SHOPS, STREETS, THINGS
 from central.seed.plan import COMMERCIAL, RURAL, Plan
-from central.seed.words import words
 
 #: Customers whose rows are in memory at once.
 BLOCK: Final = 5000
@@ -188,7 +188,7 @@ async def write_customers(session: AsyncSession, plan: Plan, tenant: int, base: 
             (SearchWord.MODULE, modules, ("key", "name", "serial")),
         )
         for row in rows
-        for word in words(row[field] for field in fields)
+        for word in fold(row[field] for field in fields)
     ))  # fmt: skip
 
 
@@ -201,7 +201,7 @@ async def write_words(session: AsyncSession, plan: Plan, tenant: int, base: Base
             (SearchWord.GATEWAY, _gateways(plan, tenant, base, 0), ("key", "name", "place")),
         )
         for row in rows
-        for word in words(row[field] for field in fields)
+        for word in fold(row[field] for field in fields)
     ]
     await insert_rows(session, SearchWord, ("tenant_id", "word", "kind", "object_id"), sorted(found))
     await ids_follow(session, Customer, MeteringPoint, CommunicationModule, Meter, Installation, Supply)
