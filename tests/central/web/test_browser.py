@@ -80,6 +80,14 @@ def browser() -> Iterator[Any]:
         started.close()
 
 
+HINT = "Canvas2D: Multiple readback operations"  # Chromium's advice to a chart library on a slow machine
+
+
+def is_fault(kind: str, text: str) -> bool:
+    """Whether a line of the browser's console tells of a fault: errors and warnings, but not the advice above."""
+    return kind in ("error", "warning") and not text.startswith(HINT)
+
+
 class Watched:
     """A page that remembers everything it should not have done."""
 
@@ -87,7 +95,7 @@ class Watched:
         self.page = page
         self.address = address
         self.faults: list[str] = []
-        page.on("console", lambda m: self.faults.append(m.text) if m.type in ("error", "warning") else None)
+        page.on("console", lambda m: self.faults.append(m.text) if is_fault(m.type, m.text) else None)
         page.on("pageerror", lambda error: self.faults.append(str(error)))
         page.on("request", self._look)
         page.on("response", lambda r: self.faults.append(f"{r.status} {r.url}") if r.status >= 400 else None)
