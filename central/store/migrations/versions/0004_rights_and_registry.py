@@ -20,9 +20,9 @@ BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 #: The roles of this version, as they were made here.
 _ROLES: Final = {
-    "administrator": "read registry billing command control alarms settings accounts audit",
-    "operator": "read registry command alarms",
-    "billing": "read billing",
+    "administrator": "read registry billing command control alarms mail settings accounts audit",
+    "operator": "read registry command alarms mail",
+    "billing": "read billing mail",
     "field": "read command alarms",
     "viewer": "read",
 }
