@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 from central.registry.service import GatewayView, MeterView
 from central.web import labels
 from central.web.i18n import current, gettext
+from central.web.told import told
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def of_meter(view: MeterView, zone: ZoneInfo) -> list[Banner]:
                     "Expected serial %(serial)s. Nothing that it says is stored. Check the wiring or enter the exchange"
                     " of the meter. %(error)s"
                 )
-                % {"serial": view.meter.serial, "error": live.error},
+                % {"serial": view.meter.serial, "error": told(live.error)},
             )
         )
     if live and live.state == "unreconciled":
@@ -62,7 +63,7 @@ def of_meter(view: MeterView, zone: ZoneInfo) -> list[Banner]:
                 "plug-connected-x",
                 gettext("The meter does not answer"),
                 gettext("Last good reading: %(since)s. Line %(line)s: %(error)s")
-                % {"since": since, "line": live.line, "error": live.error or gettext("no answer")},
+                % {"since": since, "line": live.line, "error": told(live.error) or gettext("no answer")},
             )
         )
     if view.gateway and not view.online:

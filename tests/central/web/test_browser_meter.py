@@ -1,19 +1,13 @@
 """A meter's tabs in a real browser: swapped, gone back through, drawn, narrow enough."""
 
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import uvicorn
 
-from central.app import create_app
 from central.settings import Settings
-from tests.central.web.test_browser import ARGUMENTS, CHROMIUM, DESKTOP, DRAWN, PHONE, TOO_WIDE, Watched
+from tests.central.web.browser import DESKTOP, DRAWN, PHONE, TOO_WIDE, Watched, served
 from tests.central.web.test_meter_pages import TABS, utility
-from tests.ports import free_port, wait_for_port
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -22,36 +16,9 @@ __all__ = ["utility"]
 
 @pytest.fixture(scope="module")
 def address(utility: Settings) -> Iterator[str]:
-    """The application on a free port."""
-    port = free_port()
-    app = create_app(utility, follow=False)
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", ws="none"))
-    thread = threading.Thread(target=server.run, name="meter pages under test")
-    thread.start()
-    wait_for_port(port)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(20)
-    assert not thread.is_alive()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        pytest.skip("Chromium is not installed")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def desk(browser: Any, address: str) -> Iterator[Watched]:
-    context = browser.new_context(viewport=DESKTOP, locale="pt-BR", timezone_id="America/Sao_Paulo")
-    watched = Watched(context.new_page(), address)
-    watched.log_in()
-    yield watched
-    context.close()
+    """The application over the meters of ``seed_meter``."""
+    with served(utility) as found:
+        yield found
 
 
 def series(page: Any, kind: str) -> Any:
