@@ -18,8 +18,9 @@ from central.metering import months
 from central.metering.months import Selection
 from central.registry import changes
 from central.registry.groups import subtree
-from central.registry.kinds import CUSTOMER
+from central.registry.kinds import CUSTOMER, GROUP
 from central.registry.models import Customer, CustomerGroup, SearchWord
+from central.registry.search import matching
 from central.web.forms import Db, Search, Web, Who, field, fields
 from central.web.pages.widgets import places
 from central.web.render import page
@@ -39,17 +40,20 @@ Number = FromPath[int]
 
 
 @get("/groups")
-async def groups(request: Web, db: Db, principal: Who) -> Response[str]:
-    """Groups that lie in no other, each with how much is below it."""
+async def groups(request: Web, db: Db, principal: Who, q: Search = "") -> Response[str]:
+    """Groups that lie in no other, or those of any depth that words find, each with how much is below it."""
     parent = CustomerGroup.parent_id
-    top = (
+    wanted: Any = (
         parent.is_(None) if principal.everywhere("read") else parent.is_(None) | parent.not_in(select(CustomerGroup.id))
     )
-    rows = await _children(db, principal.tenant_id, top)
+    if q.strip():
+        wanted = matching(principal.tenant_id, GROUP, q)
+    rows = await _children(db, principal.tenant_id, wanted)
     loose = await db.scalar(
         select(func.count(Customer.id)).where(Customer.tenant_id == principal.tenant_id, Customer.group_id.is_(None))
     )
-    return page(request, "groups/list.html", rows=rows, loose=loose or 0)
+    below = await _below(db, principal.tenant_id)
+    return page(request, "groups/list.html", rows=rows, below=below, loose=loose or 0, q=q.strip())
 
 
 @get("/groups/{number:int}")
@@ -187,6 +191,25 @@ async def _children(db: Db, tenant_id: int, where: Any) -> Sequence[Any]:
         .limit(500)
     )
     return (await db.execute(query)).all()
+
+
+async def _below(db: Db, tenant_id: int) -> dict[int, tuple[int, int]]:
+    """How many groups, and how many customers, lie in each group at any depth."""
+    query = select(CustomerGroup.id, CustomerGroup.parent_id).where(CustomerGroup.tenant_id == tenant_id)
+    parents = {row.id: row.parent_id for row in await db.execute(query)}
+    own = (
+        select(Customer.group_id, func.count())
+        .where(Customer.tenant_id == tenant_id, Customer.group_id.is_not(None))
+        .group_by(Customer.group_id)
+    )
+    customers = {row[0]: row[1] for row in await db.execute(own) if row[0] is not None}
+    found = {each: (0, customers.get(each, 0)) for each in parents}
+    for each in parents:
+        at, depth = parents[each], 0
+        while at in parents and depth < _DEEPEST:
+            found[at] = (found[at][0] + 1, found[at][1] + customers.get(each, 0))
+            at, depth = parents[at], depth + 1
+    return found
 
 
 async def _parents(db: Db, found: CustomerGroup) -> list[CustomerGroup]:

@@ -1,7 +1,11 @@
 // Grids: <div data-grid="meters" data-source="url"> with its words in a JSON script beside it. Paging, order and search are the server's.
+import { load, loadStyles } from "./load.js";
+
 export function mountGrids(root) {
-  for (const element of root.querySelectorAll("[data-grid]")) meters(element);
+  for (const element of root.querySelectorAll("[data-grid]")) gridLibrary().then(() => meters(element));
 }
+
+export const gridLibrary = () => Promise.all([loadStyles("tabulator.css"), load("tabulator.js", "Tabulator")]);
 
 // a grid holds rows only, whatever the library says of its parts
 export function speak(element) {

@@ -1,12 +1,12 @@
 // A report's page: the grid with its columns (sort, hide, pin, move, widen), and everything that goes by what is shown.
-import { speak } from "./grids.js";
+import { gridLibrary, speak } from "./grids.js";
 
 const about = document.getElementById("report-about");
 const escapes = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 const safe = (text) => String(text ?? "").replace(/[&<>"]/g, (c) => escapes[c]);
 
 filters();
-if (about) grid(JSON.parse(about.textContent), document.getElementById("report-grid"));
+if (about) gridLibrary().then(() => grid(JSON.parse(about.textContent), document.getElementById("report-grid")));
 
 function grid(report, element) {
   const { words } = report;

@@ -99,6 +99,69 @@ def test_keyboard_reaches_everything(desk: Watched) -> None:
     assert {"Medidores", "Ler agora", "Acertar relógio", "Resumo", "Canal", "Antes", "Período"} <= reached
 
 
+def test_skip_link_leads_past_the_menu(desk: Watched) -> None:
+    page = desk.page
+    desk.open("/meters/m-0002")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.getElementById('main').contains(document.activeElement)")
+
+
+@pytest.mark.parametrize(("path", "opener", "steps"), [
+    ("/meters/m-0002/readings", "[data-bs-target='#reread']", ()),
+    ("/reports/consumption", "button:has-text('Exportar')", (*["ArrowDown"] * 4, "Enter")),
+])  # fmt: skip
+def test_dialog_is_left_by_escape(desk: Watched, path: str, opener: str, steps: tuple[str, ...]) -> None:
+    """It has the focus while it is open; then the button has it, though the menu between has closed."""
+    page = desk.page
+    desk.open(path)
+    page.focus(opener)
+    before = page.evaluate("document.activeElement.textContent.trim()")
+    for key in ("Enter", *steps):
+        page.keyboard.press(key)
+    page.wait_for_selector(".modal.show")
+    page.wait_for_function("() => document.activeElement.matches('.modal input:not([type=hidden]), .modal select')")
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".modal.show", state="detached")
+    page.wait_for_function("() => document.activeElement.matches('button')")
+    assert page.evaluate("document.activeElement.textContent.trim()") == before
+    assert desk.faults == []
+
+
+def test_focus_is_seen(desk: Watched) -> None:
+    """Whatever Tab reaches shows that it has the focus: an outline, or a shadow of its own."""
+    page = desk.page
+    unseen = """() => {
+      const style = getComputedStyle(document.activeElement);
+      const shown = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0;
+      return shown || style.boxShadow !== "none" || document.activeElement === document.body
+        || document.activeElement.matches("[role=treeitem]") ? "" : document.activeElement.outerHTML;
+    }"""
+    found = set()
+    for path in ("/", "/reports/consumption", "/users/1"):
+        desk.open(path)
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            found.add(page.evaluate(unseen)[:150])
+    assert found == {""}
+
+
+def test_grid_is_walked_by_keyboard(desk: Watched) -> None:
+    page = desk.page
+    desk.open("/reports/consumption")
+    holder = "[data-report-grid] .tabulator-tableholder"
+    page.set_viewport_size({"width": 700, "height": 900})
+    page.focus(holder)
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_function(f"() => document.querySelector('{holder}').scrollLeft > 0")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.pathname").startswith("/meters/")
+    assert desk.faults == []
+
+
 def test_zero_registers_wait_behind_their_switch(desk: Watched) -> None:
     page = desk.page
     desk.open("/meters/m-0002/readings")

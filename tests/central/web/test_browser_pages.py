@@ -3,10 +3,12 @@
 The pages come from the list of routes: a new one is looked at by itself. Its path may need a line in ``FILLED``.
 """
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import Any, Final
 
 import httpx
@@ -61,6 +63,8 @@ TOLD: Final = """() => {
     for (const name of ["aria-label", "title", "placeholder"]) told.add((part.getAttribute(name) ?? "").trim());
   return [...told].filter(Boolean);
 }"""
+#: What axe-core finds, and where first.
+AXE: Final = "axe.run().then((r) => r.violations.map((v) => `${v.id}: ${v.nodes[0].html.slice(0, 200)}`))"
 #: Charts and grids have taken the new width.
 SETTLED: Final = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
@@ -163,6 +167,20 @@ def _untranslated(code: str) -> set[str]:
         message.id for message in catalogues.read(code)
         if isinstance(message.id, str) and message.id and message.string != message.id
     }  # fmt: skip
+
+
+def test_accessible(browser: Any, address: str, pages: list[str]) -> None:
+    """No finding of axe-core, which is no part of the project: ``npm install axe-core``, AXE_CORE=.../axe.min.js."""
+    source = Path(os.environ.get("AXE_CORE", "axe.min.js"))
+    if not source.is_file():
+        pytest.skip("axe-core is not there: AXE_CORE does not name its axe.min.js")
+    found = []
+    with visit(browser, address, DESKTOP, "pt-BR", bypass_csp=True) as watched:
+        for path in pages:
+            watched.open(path)
+            watched.page.evaluate(source.read_text())
+            found += [f"{path}: {each}" for each in watched.page.evaluate(AXE)]
+    assert found == []
 
 
 @pytest.mark.parametrize(("path", "status", "size"), [("/login", 200, PHONE), ("/nothing", 404, DESKTOP)])

@@ -174,3 +174,21 @@ def test_who_may_not_change_sees_no_buttons(stranger: Client, session: dict[str,
     log_in(stranger, "rui")
     text = stranger.get(f"/groups/{numbers['Lapa']}?tab=registration", headers=HTML).text
     assert 'id="candidate"' in text  # an operator keeps the registry
+
+
+def test_groups_are_found_by_words_at_any_depth(client: Client) -> None:
+    """Each counts what lies below it, not what lies in it alone."""
+
+    def cards(query: str) -> dict[str, str]:
+        text = client.get(f"/groups{query}", headers=HTML).text
+        lines = re.findall(r'ellipsis">([^<]+)</div><div class="text-secondary small">([^<]+)<', text)
+        return dict(lines)
+
+    top = cards("")
+    assert "Vila Prudente" not in top
+    below = [name for name, parent in GROUPS.items() if parent == "Região Leste"]
+    assert top["Região Leste"].startswith(f"{len(below)} groups")
+    members = int(cards("?q=vila+pru")["Vila Prudente"].split("· ")[1].split(" ")[0])
+    assert members == HOUSEHOLDS + 2
+    assert int(top["Região Leste"].split("· ")[1].split(" ")[0]) >= members
+    assert "Nothing found" in client.get("/groups?q=nowhere", headers=HTML).text
