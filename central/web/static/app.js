@@ -44,4 +44,4 @@ mountCharts(document);
 mountGrids(document);
 mountMaps(document);
 mountTariffs(document);
-document.body.addEventListener("htmx:afterSwap", (event) => { mountCharts(event.detail.target); mountMaps(event.detail.target); mountTariffs(document); });
+document.body.addEventListener("htmx:afterSwap", (event) => { mountCharts(event.detail.target); mountMaps(document); mountTariffs(document); });

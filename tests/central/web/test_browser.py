@@ -250,3 +250,21 @@ def test_alarm_is_acknowledged(desk: Watched) -> None:
     page.wait_for_selector("text=equipe a caminho")
     assert page.locator("article.is-taken").count() == before + 1
     assert desk.faults == []
+
+
+def test_position_is_picked_on_the_map(desk: Watched) -> None:
+    page = desk.page
+    desk.open("/registry/point/P-m-0002")
+    page.wait_for_selector("[data-map-pick] .map-spot")
+    north, east = (page.locator(f"[data-map-field={name}]") for name in ("latitude", "longitude"))
+    before = float(north.input_value()), float(east.input_value())
+    box = page.locator("[data-map-pick]").bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2 + 80, box["y"] + box["height"] / 2 - 40)
+    page.wait_for_function(f"() => document.querySelector('[data-map-field=latitude]').value !== '{before[0]}'")
+    assert 0 < float(north.input_value()) - before[0] < 0.01  # up is north, to the right is east
+    assert 0 < float(east.input_value()) - before[1] < 0.02
+    north.fill(str(before[0]))
+    east.fill(str(before[1]))
+    centre = page.evaluate("(({lat, lng}) => [lat, lng])(document.querySelector('[data-map-pick]').map.getCenter())")
+    assert centre == pytest.approx(before, abs=1e-4)  # what is typed is shown
+    assert desk.faults == []

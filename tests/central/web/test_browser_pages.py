@@ -141,7 +141,7 @@ def test_every_page(browser: Any, address: str, pages: list[str], code: str, loc
             status = watched.open(path).status
             wrong += [(path, fault) for fault in (status, *watched.faults) if fault != 200]
             wrong += [(path, each) for each in _seen(watched, sizes, foreign)]
-    assert wrong == []
+    assert not wrong, "\n".join(f"{path}: {each}" for path, each in wrong)
 
 
 def _seen(watched: Watched, sizes: Sequence[dict[str, int]], foreign: set[str]) -> Iterator[Any]:
@@ -180,7 +180,7 @@ def test_accessible(browser: Any, address: str, pages: list[str]) -> None:
             watched.open(path)
             watched.page.evaluate(source.read_text())
             found += [f"{path}: {each}" for each in watched.page.evaluate(AXE)]
-    assert found == []
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize(("path", "status", "size"), [("/login", 200, PHONE), ("/nothing", 404, DESKTOP)])
