@@ -78,7 +78,7 @@ _REPORTS: Final = (
 #: All that is measured. Places: meter (with readings), profiled (with profiles), group, region, gateway, customer, lot,
 #: word, month.
 PAGES: Final = (
-    Asked("dashboard", "/", 300, pieces=True),
+    Asked("dashboard", "/?date={today}", 300, pieces=True),
     Asked("group, feeder", "/groups/{group}", 300, pieces=True),
     Asked("group, region", "/groups/{region}", 300, pieces=True),
     Asked("groups", "/groups", 300, pieces=True),

@@ -26,6 +26,7 @@ from central.registry.models import (
     MeterModel,
 )
 from central.registry.search import matching, question, word_ids
+from central.store.lists import is_one_of
 from central.store.pages import Page, bounded
 from shared.wire import GatewayState, MeterState
 
@@ -104,27 +105,24 @@ async def find_meters(
     wanted: MeterFilter | None = None,
     *,
     after: str | None = None,
+    offset: int = 0,
     limit: int = 50,
 ) -> Page[MeterView]:
-    """Meters in order of their key; every word of the search must occur somewhere."""
+    """Meters in order of their key, after one or after so many; every word of the search must occur somewhere."""
     limit = bounded(limit)
-    query = (
-        _meters(tenant_id).where(*_conditions(tenant_id, wanted or MeterFilter())).order_by(Meter.key).limit(limit + 1)
-    )
+    # which meters first, from narrow tables, then all about those few
+    query = _found(tenant_id, wanted, Meter.id).order_by(Meter.key).limit(limit + 1)
     if after is not None:
         query = query.where(Meter.key > after)
-    views = await _views(session, tenant_id, query)
-    return Page(views[:limit], views[limit - 1].meter.key if len(views) > limit else None)
+    ids = (await session.scalars(query.offset(offset) if offset else query)).all()
+    shown = _meters(tenant_id).where(is_one_of(session, Meter.id, ids[:limit])).order_by(Meter.key)
+    views = await _views(session, tenant_id, shown)
+    return Page(views, views[-1].meter.key if len(ids) > limit and views else None)
 
 
 async def count_meters(session: AsyncSession, tenant_id: int, wanted: MeterFilter | None = None) -> int:
     """How many meters a filter finds."""
-    query = (
-        _meters(tenant_id)
-        .where(*_conditions(tenant_id, wanted or MeterFilter()))
-        .with_only_columns(func.count(Meter.id))
-    )
-    return await session.scalar(query) or 0
+    return await session.scalar(_found(tenant_id, wanted, func.count(Meter.id))) or 0
 
 
 async def get_meter(session: AsyncSession, tenant_id: int, key: str) -> MeterView:
@@ -199,31 +197,32 @@ def _meters(tenant_id: int) -> Any:
     )  # fmt: skip
 
 
-def _conditions(tenant_id: int, wanted: MeterFilter) -> list[Any]:
-    conditions: list[Any] = [Meter.id.in_(_worded(tenant_id, word)) for word in question(wanted.search)]
-    exact = (
-        (Meter.gateway_id, wanted.gateway_id),
-        (MeteringPoint.customer_id, wanted.customer_id),
-        (Customer.group_id, wanted.group_id),
-        (Customer.lot_id, wanted.lot_id),
-        (Meter.registered, wanted.registered),
-        (Meter.monitored, wanted.monitored),
-    )
-    return conditions + [column == value for column, value in exact if value is not None]
-
-
-def _worded(tenant_id: int, word: str) -> Any:
-    """Select the ids of meters with a word that begins so, their own, their point's or their customer's."""
-
-    def of(kind: Kind) -> Any:
-        return word_ids(tenant_id, kind.word_kind, word)
-
+def _found(tenant_id: int, wanted: MeterFilter | None, column: Any) -> Any:
+    """Select a column of the meters that a filter finds."""
+    wanted = wanted or MeterFilter()
     installed = select(Installation.meter_id).where(Installation.ends_at.is_(None))
     supplied = installed.join(MeteringPoint, MeteringPoint.id == Installation.point_id)
-    return of(METER).union(
-        installed.where(Installation.point_id.in_(of(POINT))),
-        supplied.where(MeteringPoint.customer_id.in_(of(CUSTOMER))),
-    )
+    owned = supplied.join(Customer, Customer.id == MeteringPoint.customer_id)
+    conditions: list[Any] = [Meter.tenant_id == tenant_id]
+    for word in question(wanted.search):  # of the meter, its point or its customer
+
+        def of(kind: Kind, word: str = word) -> Any:
+            return word_ids(tenant_id, kind.word_kind, word)
+
+        points, customers = Installation.point_id.in_(of(POINT)), MeteringPoint.customer_id.in_(of(CUSTOMER))
+        conditions.append(Meter.id.in_(of(METER).union(installed.where(points), supplied.where(customers))))
+    for column_of, value in (
+        (Meter.gateway_id, wanted.gateway_id), (Meter.registered, wanted.registered),
+        (Meter.monitored, wanted.monitored),
+    ):  # fmt: skip
+        if value is not None:
+            conditions.append(column_of == value)
+    for behind, value in (
+        (Customer.id, wanted.customer_id), (Customer.group_id, wanted.group_id), (Customer.lot_id, wanted.lot_id)
+    ):  # fmt: skip
+        if value is not None:
+            conditions.append(Meter.id.in_(owned.where(behind == value)))
+    return select(column).where(*conditions)
 
 
 async def _views(session: AsyncSession, tenant_id: int, query: Any) -> list[MeterView]:
