@@ -119,15 +119,15 @@ def of_gateway(view: GatewayView, zone: ZoneInfo) -> list[Banner]:
                 gettext("It goes on reading and delivers when it is back: nothing is lost meanwhile."),
             )
         )
-    state = view.state
-    if state:
-        for alarm in state.alarms:
+    told = view.summary
+    if told:
+        for alarm in told.alarms:
             words, advice, icon, colour = labels.alarm(alarm)
             found.append(Banner(colour, icon, words, advice))
-    if state and view.online:
+    if told and view.online:
         found += [
             Banner("warning", "alert-circle", gettext("Line %(line)s does not work") % {"line": line.line}, line.error)
-            for line in state.lines
+            for line in told.lines
             if line.state == "backing_off"
         ]
     return found

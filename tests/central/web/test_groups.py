@@ -122,12 +122,15 @@ def test_group_page(client: Client) -> None:
     words = " ".join(re.sub(r"<[^>]+>", " ", text).split())
     assert f"Customers {HOUSEHOLDS + 5} in the group and below" in words
     assert "Subgroups 2 at any depth" in words
+    largest = client.get(f"/groups/{numbers['Região Leste']}/largest", headers=HTMX).text
+    words = " ".join(re.sub(r"<[^>]+>", " ", largest).split())
     assert words.index("Frigorífico Vale Verde") < words.index("Cerâmica Três Irmãos")
     assert f'href="/reports/consumption?group={numbers["Região Leste"]}' in text
     below = client.get(f"/groups/{numbers['Mooca']}?month=1990-01", headers=HTML).text
     assert f'href="/groups/{numbers["Região Leste"]}"' in below
-    assert "No consumption in this month" in below
     assert "January 1990" in below
+    nothing = client.get(f"/groups/{numbers['Mooca']}/largest?month=1990-01", headers=HTMX).text
+    assert "No consumption in this month" in nothing
     assert client.get(f"/groups/{numbers['Mooca']}?month=soon", headers=HTML).status_code == 200
     assert "m-0001" in client.get(f"/groups/{numbers['Mooca']}/map", headers=HTMX).text
     reports = client.get(f"/groups/{numbers['Mooca']}?tab=reports", headers=HTML).text
