@@ -90,6 +90,7 @@ EXCEPTIONS: dict[tuple[str, str], int] = {
             "GET /api/v1/groups/{number}/history",
             "GET /groups/{number}",
             "GET /groups/{number}/map",
+            "GET /groups/{number}/largest",
             "GET /groups/{number}/candidates",
             "POST /groups/{number}/members",
             "POST /groups/{number}/members/remove",
