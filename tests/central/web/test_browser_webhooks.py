@@ -25,7 +25,7 @@ def sending(settings: Settings) -> Iterator[None]:
         database = open_url(settings.database_url)
         stop = asyncio.Event()
         task = asyncio.create_task(Sender(database, WebhookSettings(local_targets=True)).run(stop))
-        await asyncio.to_thread(ended.wait, 60)
+        await asyncio.to_thread(ended.wait)
         stop.set()
         await task
         await database.close()
@@ -52,7 +52,7 @@ def test_a_program_is_told(browser: Any, address: str, size: dict[str, int]) -> 
         secret.wait_for()
         assert len(secret.input_value()) == 64
         page.get_by_role("button", name="Send a test message").click()
-        page.locator("#deliveries .badge", has_text="taken").wait_for(timeout=15_000)
+        page.locator("#deliveries .badge", has_text="taken").wait_for()
         page.locator("#deliveries summary").first.click()
         page.get_by_text('"kind": "ping"').wait_for()
         assert page.evaluate(TOO_WIDE) == 0
