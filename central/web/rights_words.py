@@ -11,6 +11,7 @@ PERMISSIONS: Final = {
     "billing": (N_("Billing calendar"), N_("Lots, holidays, daylight saving, tariffs")),
     "command": (N_("Commands"), N_("Read now, read again, set clocks, try ports")),
     "control": (N_("Control"), N_("Demand reset, configuration of gateways, ports for the CCEE")),
+    "enrolment": (N_("Enrolment"), N_("Make one-time codes for gateways, approve their certificates")),
     "alarms": (N_("Alarms"), N_("Acknowledge alarms")),
     "settings": (N_("Settings"), N_("Who is told of alarms, webhooks")),
     "accounts": (N_("Accounts"), N_("Users, roles, other people's keys and sessions")),
@@ -45,6 +46,12 @@ ACTIONS: Final = {
     "ordered": (N_("ordered"), "orange"),
     "cancelled": (N_("taken back"), "secondary"),
     "acknowledged": (N_("acknowledged"), "azure"),
+    "asked": (N_("asked for a certificate"), "azure"),
+    "approved": (N_("approved"), "green"),
+    "declined": (N_("turned down"), "red"),
+    "issued": (N_("certificate issued"), "green"),
+    "tried": (N_("wrong code"), "red"),
+    "locked": (N_("locked"), "red"),
 }
 KINDS: Final = {
     "user": N_("User"),
@@ -68,6 +75,7 @@ KINDS: Final = {
     "daylight_saving": N_("Daylight saving"),
     "tariff": N_("Tariff"),
     "webhook": N_("Webhook"),
+    "enrolment": N_("Enrolment"),
     "saved_view": N_("Saved view"),
     "report_schedule": N_("Report schedule"),
 }
@@ -92,6 +100,9 @@ FIELDS: Final = {
     "note": N_("Note"),
     "target": N_("Address"),
     "serial": N_("Serial"),
+    "fingerprint": N_("Fingerprint"),
+    "code": N_("Code"),
+    "reason": N_("Reason"),
 }
 
 

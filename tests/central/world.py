@@ -23,6 +23,7 @@ from central.accounts.tokens import digest
 from central.alarms.models import Alarm, AlarmSubscription
 from central.ccee.models import CceeConnection
 from central.ccee.store import store_captures, store_connections
+from central.enrolment.models import Enrolment
 from central.fleet.models import GatewayHealth, GatewayLive, ModuleHealth
 from central.fleet.service import enqueue
 from central.metering.models import Event, RegisterSet, Snapshot
@@ -190,6 +191,8 @@ async def _fill(db: Any, side: Side, now: int) -> None:
         state="failed", tries=3, next_at=now, status=404, error="answered 404",
     )  # fmt: skip
     db.add(delivery)
+    asked = enrolment(tenant, gateway.id, "AAAAA", now)
+    db.add(asked)
     mine = {"user_id": side.admin.id, "report": "availability"}
     made = {"tenant_id": tenant, "format": "csv", "language": "en", "parameters": "{}", **at}
     job = ReportJob(state="queued", **mine, **made)
@@ -199,12 +202,23 @@ async def _fill(db: Any, side: Side, now: int) -> None:
     await db.flush()
     side.ids = {
         "webhook": webhook.id, "delivery": delivery.id,
-        "connection": connection.id, "alarm": alarm.id, "subscription": subscription.id,
+        "connection": connection.id, "alarm": alarm.id, "subscription": subscription.id, "enrolment": asked.id,
         "group": group.id, "installation": installation.id, "key": key[0].id, "command": command.id,
         "meter": meter.id, "customer": customer.id, "module": module.id, "gateway": gateway.id,
         "grant": grants[0].id, "session": spare,
         "job": job.id, "schedule": schedule.id, "view": view.id,
     }  # fmt: skip
+
+
+def enrolment(tenant_id: int, gateway_id: int, prefix: str, now: int, **values: Any) -> Enrolment:
+    """A request that waits for approval, unless ``values`` say otherwise."""
+    row = {
+        "state": "waiting", "prefix": prefix, "code_hash": "none", "tries": 0, "created_at": now, "created_by": "test",
+        "expires_at": now + 3600, "secret_hash": b"s" * 32, "csr": "none", "fingerprint": "0123456789abcdef" * 4,
+        "address": "192.0.2.7", "asked_at": now, "seen_at": now, "decided_by": "", "reason": "", "certificate": "",
+        "chain": "",
+    }  # fmt: skip
+    return Enrolment(tenant_id=tenant_id, gateway_id=gateway_id, **row | values)
 
 
 #: Stands in every key and name of what :func:`add_far` enters.
@@ -223,6 +237,8 @@ async def add_far(database: Database, side: Side) -> dict[str, Any]:
         gateway = Gateway(tenant_id=tenant, key=f"{FAR}-gw", name=f"{FAR} gateway", **at)
         db.add_all([group, gateway])
         await db.flush()
+        asked = enrolment(tenant, gateway.id, "ZZZZZ", now)
+        db.add(asked)
         module = CommunicationModule(
             tenant_id=tenant, key=f"{FAR}-mod", name=f"{FAR} module", gateway_id=gateway.id, **at
         )
@@ -277,7 +293,7 @@ async def add_far(database: Database, side: Side) -> dict[str, Any]:
                 config=f'[gateway]\nid = "gw-1"\n[[meters]]\nid = "{FAR}-m2"\n', config_hash="abc",
             )
         )  # fmt: skip
-    return ids | {"group": group.id, "gateway": gateway.id}
+    return ids | {"group": group.id, "gateway": gateway.id, "enrolment": asked.id}
 
 
 async def _lists(db: Any, side: Side, who: Principal) -> None:
