@@ -89,7 +89,7 @@ def _asked(place: Place, server: Server, state: State, say: Say) -> dict[str, An
 
 def _decided(server: Server, state: State, answer: dict[str, Any], say: Say, wait: float) -> dict[str, Any]:
     """Look until the certificate is there; a bad link is borne, a refusal ends it."""
-    begun, said = time.monotonic(), ""
+    begun, said, cut_off = time.monotonic(), "", False
     while True:
         found = str(answer.get("state"))
         if found == "issued":
@@ -107,13 +107,13 @@ def _decided(server: Server, state: State, answer: dict[str, Any], say: Say, wai
             raise StillWaiting(f"not decided after {waited / 60:.0f} min; the same command goes on waiting")
         time.sleep(min(_EVERY_S if waited < _BUSY_S else _LATER_S, wait - waited))
         try:
-            answer = server.look(state.number, state.secret)
+            answer, cut_off = server.look(state.number, state.secret), False
         except Throttled as error:
             time.sleep(min(error.wait, max(0.0, wait - waited)))
         except LinkError as error:
-            if said != "link":
+            if not cut_off:
                 say(f"{error}; still trying ...")
-                said = "link"
+            cut_off = True
 
 
 _WAITING: Final = {

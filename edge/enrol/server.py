@@ -138,12 +138,14 @@ def _read(answer: http.client.HTTPResponse, data: bytes, where: str) -> dict[str
     if answer.status in (200, 201):
         return body
     if answer.status == 429:
-        raise Throttled(int(answer.headers.get("Retry-After") or 60))
+        wait = answer.headers.get("Retry-After", "")
+        raise Throttled(int(wait) if wait.isdecimal() and len(wait) < 6 else 60)
     detail = str(body.get("detail", ""))
     if answer.status >= 500:
         raise LinkError(f"{where} answers {answer.status}: {detail or 'it is in trouble'}")
     faults = body.get("errors")
-    if answer.status == 422 and isinstance(faults, list) and any(each.get("path") == "code" for each in faults):
+    first = faults[0] if isinstance(faults, list) and faults else None
+    if answer.status == 422 and isinstance(first, dict) and first.get("path") == "code":
         raise CodeRefused(
             "central does not take this code: it is mistyped, used, expired or revoked; ask for a new one"
         )
