@@ -5,6 +5,7 @@ from typing import Any
 from litestar import Request
 
 from central.enrolment.certificates import Issuer, server_pin
+from central.enrolment.service import CannotSign
 from central.errors import Conflict
 from central.settings import EnrolmentSettings, SettingsError
 
@@ -26,11 +27,11 @@ def enrol_command(request: Request[Any, Any, Any], code: str) -> str:
 
 
 def issuer_of(request: Request[Any, Any, Any]) -> Issuer | None:
-    """Central's issuer, None without one; :class:`Conflict` when it cannot be used."""
+    """Central's issuer, None without one; :class:`CannotSign` when it cannot be used."""
     try:
         return Issuer.load(request.app.state.settings.enrolment)
     except SettingsError as error:
-        raise Conflict(f"Central cannot sign: {error}.") from error
+        raise CannotSign(error) from error
 
 
 def grouped(fingerprint: str) -> str:

@@ -31,6 +31,14 @@ MOST_OPEN: Final = 500
 _NO_ID: Final = 1 << 63
 
 
+class CannotSign(Conflict):
+    """Central's issuer cannot be used; ``reason`` says why."""
+
+    def __init__(self, reason: Exception) -> None:
+        super().__init__(f"Central cannot sign: {reason}.")
+        self.reason = reason
+
+
 class NewCode(NamedTuple):
     """A code as it is shown, this once."""
 
@@ -139,13 +147,15 @@ async def approve(db: AsyncSession, who: Principal, enrolment_id: int, issuer: I
     """Let a gateway in: signed at once with an issuer, else it waits for the authority. Raises :class:`Conflict`."""
     view = await _get(db, who, enrolment_id, change=True)
     row, now = view.row, int(time.time())
-    row.state, row.decided_at, row.decided_by = after(row.state, "approve"), now, who.author
-    _note(db, who, "approved", view)
+    state, certificate = after(row.state, "approve"), ""
     if issuer is not None:
         try:
             certificate = issuer.sign(read_request(row.csr, view.gateway), view.gateway, now)
         except SettingsError as error:
-            raise Conflict(f"Central cannot sign: {error}.") from error
+            raise CannotSign(error) from error
+    row.state, row.decided_at, row.decided_by = state, now, who.author
+    _note(db, who, "approved", view)
+    if issuer is not None:
         _issue(db, who, view, certificate, issuer.chain, now)
     return view
 

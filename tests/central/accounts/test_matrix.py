@@ -84,6 +84,16 @@ EXCEPTIONS: dict[tuple[str, str], int] = {
             ("PUT", "/certificate"),
         )
     },
+    **{
+        ("in_group", f"{each} /enrolment/{{number}}{rest}"): 404
+        for each, rest in (
+            ("GET", ""),
+            ("GET", "/state"),
+            ("POST", "/approve"),
+            ("POST", "/refuse"),
+            ("POST", "/revoke"),
+        )
+    },
     ("in_group", "POST /api/v1/enrolments"): 403,
     ("foreign", "PUT /api/v1/enrolments/{enrolment_id}/certificate"): 404,
     **{("foreign", f"PUT /api/v1/{each}/{{number}}"): 404 for each in ("groups", "holidays")},
@@ -128,6 +138,7 @@ UNSEEN = {"in_group": (FAR,), "at_gateway": (f"{FAR}-gw", f"{FAR}-m-", f"{FAR}-m
 NUMBERS = {
     "/api/v1/groups/": "group_id", "/groups/": "group_id", "/api/v1/holidays/": "holiday",
     "/modules/": "module_id", "/webhooks/": "webhook_id", "/registry/": "supply_id",
+    "/enrolment/": "enrolment_id",
 }  # fmt: skip
 #: Kinds of which something is done that is not done to a customer.
 KEYED = {"meter": ("end", "place"), "point": ("meter", "customer"), "group": ("members",)}

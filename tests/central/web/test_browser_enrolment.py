@@ -1,0 +1,57 @@
+"""Letting a gateway in, in a real browser beside the real command: desk and phone, up to the certificate's request."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.central.web.test_browser import DESKTOP, PHONE, TOO_WIDE, Watched, address, browser
+from tests.pki import OPENSSL
+
+__all__ = ["address", "browser"]
+
+pytestmark = [
+    pytest.mark.browser, pytest.mark.timeout(120),
+    pytest.mark.skipif(OPENSSL is None, reason="openssl is not installed: apt-get install openssl"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_gateway_is_compared_and_refused(browser: Any, address: str, size: dict[str, int], tmp_path: Path) -> None:
+    context = browser.new_context(viewport=size, locale="en-US")
+    watched = Watched(context.new_page(), address)
+    page = watched.page
+    watched.log_in()
+    watched.open("/enrolment?gateway=gw-mooca")
+    assert page.evaluate(TOO_WIDE) == 0
+    page.get_by_role("button", name="Make a code").click()
+    code = page.locator("#code").inner_text()
+    assert page.locator(".qr svg path").count() >= 1
+    assert page.evaluate(TOO_WIDE) == 0
+    command = [sys.executable, "-m", "metergate", "edge", "enrol", "--server", address, "--code", code.lower()]
+    with subprocess.Popen(
+        [*command, "--dir", str(tmp_path / "pki")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    ) as gateway:  # fmt: skip
+        try:
+            decide = page.get_by_role("button", name="It is the same: approve")
+            decide.wait_for(timeout=30_000)  # the page with the code goes on by itself
+            shown = page.locator(".fingerprint").inner_text().split()
+            assert page.evaluate(TOO_WIDE) == 0
+            page.locator(".enrol-decide summary").click()
+            page.fill("#reason", "only a rehearsal")
+            page.wait_for_timeout(3500)
+            assert page.input_value("#reason") == "only a rehearsal", "what is typed outlives a refresh"
+            page.get_by_role("button", name="Refuse", exact=True).click()
+            page.get_by_text("only a rehearsal").wait_for()
+            said, _ = gateway.communicate(timeout=30)
+        finally:
+            gateway.kill()
+    assert gateway.returncode == 1
+    assert " ".join(shown) in said, "both show the same sixteen digits"
+    assert "refused by the operator: only a rehearsal" in said
+    assert not watched.faults
+    context.close()
