@@ -24,7 +24,7 @@ class Finding(NamedTuple):
 async def check_all(settings: Settings) -> list[Finding]:
     """Look at settings, database and broker; settings were checked when they were read."""
     name = f"tenant {settings.tenant!r}, zone {settings.zone}, data in {settings.data_dir!r}"
-    return [Finding(True, "settings", name), await _database(settings), await _broker(settings), _enrolment(settings)]
+    return [Finding(True, "settings", name), await _database(settings), _enrolment(settings), await _broker(settings)]
 
 
 def _enrolment(settings: Settings) -> Finding:
