@@ -26,7 +26,9 @@ class CentralApi:
             raise ProvisionError(f"--server {server}: without TLS the key would be read on its way; use https://")
         try:
             key = key_file.read_text().split("\n", 1)[0].strip()
-            verify = ssl.create_default_context(cafile=str(ca) if ca else None)
+            verify = ssl.create_default_context()
+            if ca is not None:
+                verify.load_verify_locations(str(ca))
         except OSError as error:
             raise ProvisionError(f"{error.filename or ca} cannot be read: {error.strerror or error}") from error
         if not key.startswith("mg_"):

@@ -6,10 +6,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tests.central.web.test_browser import DESKTOP, PHONE, TOO_WIDE, Watched, address, browser
 from tests.pki import OPENSSL
+from tests.qr import decode
 
 __all__ = ["address", "browser"]
 
@@ -29,7 +32,7 @@ def test_a_gateway_is_compared_and_refused(browser: Any, address: str, size: dic
     assert page.evaluate(TOO_WIDE) == 0
     page.get_by_role("button", name="Make a code").click()
     code = page.locator("#code").inner_text()
-    assert page.locator(".qr svg path").count() >= 1
+    assert decode(_picture(page)) == page.input_value("#command"), "the picture says what the command says"
     assert page.evaluate(TOO_WIDE) == 0
     command = [sys.executable, "-m", "metergate", "edge", "enrol", "--server", address, "--code", code.lower()]
     with subprocess.Popen(
@@ -55,3 +58,22 @@ def test_a_gateway_is_compared_and_refused(browser: Any, address: str, size: dic
     assert "refused by the operator: only a rehearsal" in said
     assert not watched.faults
     context.close()
+
+
+#: The code of the page as it is drawn, in grey values.
+_DRAWN = """async () => {
+  const svg = document.querySelector(".qr svg").cloneNode(true);
+  svg.setAttribute("width", 500); svg.setAttribute("height", 500);
+  const image = new Image();
+  image.src = "data:image/svg+xml," + encodeURIComponent(new XMLSerializer().serializeToString(svg));
+  await image.decode();
+  const canvas = document.createElement("canvas");
+  canvas.width = canvas.height = 500;
+  const context = canvas.getContext("2d");
+  context.drawImage(image, 0, 0, 500, 500);
+  return [...context.getImageData(0, 0, 500, 500).data].filter((_, at) => at % 4 === 0);
+}"""
+
+
+def _picture(page: Any) -> NDArray[np.uint8]:
+    return np.array(page.evaluate(_DRAWN), np.uint8).reshape(500, 500)

@@ -34,7 +34,7 @@ class FakeCentral:
                 self.end_headers()
                 self.wfile.write(data)
 
-            do_GET = do_POST = _serve  # noqa: N815
+            do_GET = do_POST = do_PUT = _serve  # noqa: N815
 
             def log_message(self, *_: Any) -> None:
                 pass
