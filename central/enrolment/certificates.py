@@ -68,8 +68,7 @@ def check_certificate(text: str, chain: str, key_print: str, name: str, now: int
     moment = dt.datetime.fromtimestamp(now, dt.UTC)
     if not cert.not_valid_before_utc <= moment < cert.not_valid_after_utc:
         raise Refused("certificate", f"is good from {cert.not_valid_before_utc} to {cert.not_valid_after_utc} only")
-    for one, above in zip((cert, *issuers), issuers, strict=False):
-        _check_signed(one, above)
+    _check_signed(cert, *issuers)
 
 
 def _load_chain(chain: str) -> list[x509.Certificate]:
@@ -86,11 +85,15 @@ def _uses(cert: x509.Certificate) -> list[x509.ObjectIdentifier]:
         return []
 
 
-def _check_signed(one: x509.Certificate, above: x509.Certificate) -> None:
-    try:
-        one.verify_directly_issued_by(above)
-    except (ValueError, TypeError, InvalidSignature) as error:
-        raise Refused("chain", f"{one.subject.rfc4514_string()} is not signed by the next one in it") from error
+def _check_signed(*chain: x509.Certificate) -> None:
+    """Each is signed by the next one, the last by itself: who trusts it needs no other certificate."""
+    for one, above in zip(chain, (*chain[1:], chain[-1]), strict=True):
+        try:
+            one.verify_directly_issued_by(above)
+        except (ValueError, TypeError, InvalidSignature) as error:
+            name = one.subject.rfc4514_string()
+            way = "is no root, which has to be its last" if one is above else "is not signed by the next one in it"
+            raise Refused("chain", f"{name} {way}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +112,19 @@ class Issuer:
             return None
         try:
             chain = Path(settings.issuer_cert).read_text()
-            cert = x509.load_pem_x509_certificates(chain.encode())[0]
+            certs = x509.load_pem_x509_certificates(chain.encode())
+            _check_signed(*certs)
+            may_sign = certs[0].extensions.get_extension_for_class(x509.BasicConstraints).value.ca
             key = serialization.load_pem_private_key(Path(settings.issuer_key).read_bytes(), None)
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, Refused, x509.ExtensionNotFound) as error:
             raise SettingsError(f"enrolment.issuer_cert or issuer_key cannot be used: {error}") from error
+        if not may_sign:
+            raise SettingsError("enrolment.issuer_cert: its first certificate is no authority's (basic constraints)")
         if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
             raise SettingsError("enrolment.issuer_key is neither an EC nor an RSA key")
-        if key.public_key() != cert.public_key():
+        if key.public_key() != certs[0].public_key():
             raise SettingsError("enrolment.issuer_key is not the key of the first certificate in enrolment.issuer_cert")
-        return cls(cert, key, chain, settings.days)
+        return cls(certs[0], key, chain, settings.days)
 
     def sign(self, key: ec.EllipticCurvePublicKey, name: str, now: int) -> str:
         """A client certificate (PEM) for ``key`` that names ``name``; SettingsError when the issuer ends before it."""

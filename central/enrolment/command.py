@@ -1,5 +1,6 @@
 """The command that a person types at the gateway, and how central knows what stands in it."""
 
+from collections.abc import Callable
 from typing import Any
 
 from litestar import Request
@@ -15,15 +16,18 @@ def server_address(request: Request[Any, Any, Any]) -> str:
     return str(request.app.state.settings.web.base_url or request.base_url).rstrip("/")
 
 
-def enrol_command(request: Request[Any, Any, Any], code: str) -> str:
-    """The whole command; with the server's pin where its certificate is known here."""
+def enrol_command(request: Request[Any, Any, Any]) -> Callable[[str], str]:
+    """What makes the whole command of a code, with the server's pin where its certificate is known here.
+
+    :class:`Conflict` when that cannot be read: before a code is made that nobody would see.
+    """
     settings: EnrolmentSettings = request.app.state.settings.enrolment
     try:
         pin = server_pin(settings.server_cert)
     except SettingsError as error:
         raise Conflict(f"The code cannot be shown with the server's key: {error}.") from error
-    words = ["metergate edge enrol", f"--server {server_address(request)}", f"--code {code}"]
-    return " ".join([*words, f"--pin {pin}"] if pin else words)
+    begin, end = f"metergate edge enrol --server {server_address(request)} --code", f" --pin {pin}" if pin else ""
+    return lambda code: f"{begin} {code}{end}"
 
 
 def issuer_of(request: Request[Any, Any, Any]) -> Issuer | None:

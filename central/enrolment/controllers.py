@@ -101,9 +101,9 @@ class EnrolmentController(Controller):
         self, request: Asked, db: Db, principal: Who, data: JSONBody[EnrolmentIn]
     ) -> Response[NewEnrolmentOut]:
         """Make a code for a gateway (201); it is in this answer and never again."""
-        hours = request.app.state.settings.enrolment.code_hours
+        hours, command = request.app.state.settings.enrolment.code_hours, enrol_command(request)
         made = await service.make_code(db, principal, data.gateway, hours, new=data.new)
-        body = NewEnrolmentOut(made.text, enrol_command(request, made.text), EnrolmentOut.of(made.view))
+        body = NewEnrolmentOut(made.text, command(made.text), EnrolmentOut.of(made.view))
         where = f"/api/v1/enrolments/{made.view.row.id}"
         return Response(body, status_code=201, headers={"Location": where})
 

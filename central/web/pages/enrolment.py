@@ -46,10 +46,11 @@ async def make_code(request: Web, db: Db, principal: Who) -> Response[Any]:
     key, new = field(form, "gateway", 65), bool(field(form, "new"))
     hours = request.app.state.settings.enrolment.code_hours
     try:
+        command_of = enrol_command(request)
         made = await service.make_code(db, principal, key, hours, new=new)
-        command = enrol_command(request, made.text)
     except CentralError as error:
         return await _list(request, db, principal, 422, _problem(error, key, new), key, new)
+    command = command_of(made.text)
     code = {"text": made.text, "command": command, "drawing": drawing(command)}
     return _one(request, made.view, code=code)
 

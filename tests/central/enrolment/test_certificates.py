@@ -108,16 +108,20 @@ def test_certificates_that_are_refused(tmp_path: Path) -> None:
     assert "only" in refused(good, now=NOW + 800 * 86400)
     assert "not one PEM certificate" in refused(good + good)
     assert "chain" in refused(good, "")
+    assert "not signed by the next" in refused(good, ours.chain + other.chain)
 
 
 def test_issuers_that_cannot_sign(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     cert, key = make_issuer(tmp_path, days=100)
     _, other = make_issuer(tmp_path / "other")
+    leaf = tmp_path / "leaf.pem"
+    leaf.write_text(issuer(tmp_path / "other").sign(new_key().public_key(), "gw-1", NOW))
     for broken, words in (
         (EnrolmentSettings(issuer_cert=str(cert), issuer_key=str(other)), "is not the key of"),
         (EnrolmentSettings(issuer_cert=str(tmp_path / "none"), issuer_key=str(key)), "cannot be used"),
         (EnrolmentSettings(issuer_cert=str(key), issuer_key=str(key)), "cannot be used"),
+        (EnrolmentSettings(issuer_cert=str(leaf), issuer_key=str(key)), "is no root"),
     ):
         with pytest.raises(SettingsError, match=words):
             Issuer.load(broken)

@@ -137,6 +137,15 @@ def _with(settings: Settings, chosen: EnrolmentSettings) -> Settings:
     return msgspec.structs.replace(settings, enrolment=chosen)
 
 
+def test_no_code_is_made_that_nobody_would_see(signing: tuple[Client, Path]) -> None:
+    client, key = signing
+    before = client.get("/enrolment/list", headers=HTML).text.count("not used yet")
+    key.with_name("issuer.pem").unlink()
+    answer = send(client, "/enrolment", gateway="gw-mooca")
+    assert (answer.status_code, "server_cert" in answer.text) == (422, True)
+    assert client.get("/enrolment/list", headers=HTML).text.count("not used yet") == before
+
+
 def test_signed_here_at_approval(signing: tuple[Client, Path]) -> None:
     client, key = signing
     number, code = made(client)
