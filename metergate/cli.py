@@ -38,7 +38,7 @@ PARTS: Final[dict[str, Part]] = {
         "metergate.provision.cli:cli",
         "Beside Ansible: make an inventory, print labels, look what can be reached, sign.",
         "provision",
-        ("httpx", "yaml", "segno", "python_calamine", "xlsxwriter", "cryptography"),
+        ("httpx", "yaml", "segno", "python_calamine", "xlsxwriter", "cryptography", "aiomqtt"),
     ),
     "demo": Part(
         "metergate.demo:demo",
