@@ -23,7 +23,6 @@ from central.accounts.tokens import digest
 from central.alarms.models import Alarm, AlarmSubscription
 from central.ccee.models import CceeConnection
 from central.ccee.store import store_captures, store_connections
-from central.enrolment.models import Enrolment
 from central.fleet.models import GatewayHealth, GatewayLive, ModuleHealth
 from central.fleet.service import enqueue
 from central.metering.models import Event, RegisterSet, Snapshot
@@ -63,6 +62,7 @@ from shared.wire import (
 from tests.central.application import application
 from tests.central.ccee.samples import capture
 from tests.central.ccee.samples import connection as sample
+from tests.central.enrolment.requests import enrolment
 from tests.central.samples import add_day
 
 ZONE = "America/Sao_Paulo"
@@ -208,17 +208,6 @@ async def _fill(db: Any, side: Side, now: int) -> None:
         "grant": grants[0].id, "session": spare,
         "job": job.id, "schedule": schedule.id, "view": view.id,
     }  # fmt: skip
-
-
-def enrolment(tenant_id: int, gateway_id: int, prefix: str, now: int, **values: Any) -> Enrolment:
-    """A request that waits for approval, unless ``values`` say otherwise."""
-    row = {
-        "state": "waiting", "prefix": prefix, "code_hash": "none", "tries": 0, "created_at": now, "created_by": "test",
-        "expires_at": now + 3600, "secret_hash": b"s" * 32, "csr": "none", "fingerprint": "0123456789abcdef" * 4,
-        "address": "192.0.2.7", "asked_at": now, "seen_at": now, "decided_by": "", "reason": "", "certificate": "",
-        "chain": "",
-    }  # fmt: skip
-    return Enrolment(tenant_id=tenant_id, gateway_id=gateway_id, **row | values)
 
 
 #: Stands in every key and name of what :func:`add_far` enters.

@@ -77,7 +77,7 @@ async def test_in_a_part_accounts_count_for_nothing(database: Database) -> None:
     part = await who(database, user.id)
     assert part.permissions == {
         Permission.READ, Permission.REGISTRY, Permission.COMMAND, Permission.CONTROL, Permission.ENROLMENT,
-        Permission.ALARMS,
+        Permission.ALARMS, Permission.MAIL,
     }  # fmt: skip
     with pytest.raises(LastAdministrator):
         async with database.write() as db:

@@ -58,10 +58,9 @@ BODIES["create_supply"] = {"point": "p-1", "customer": "c-1", "starts_at": "2100
 BODIES["apply_import"] = {}
 #: Files that were brought are tried in test_registry_kinds.
 FILES = ("/api/v1/imports/", "/imports")
-#: Who may read may have reports made, and arrange them.
-READING = {"create_report_job", "cancel_report_job", "delete_report_job", "create_report_schedule",
-           "switch_report_schedule", "delete_report_schedule", "save_report_view",
-           "delete_report_view"}  # fmt: skip
+#: Who may read may have reports made, and arrange them; not send them, nor have them made regularly.
+READING = {"create_report_job", "cancel_report_job", "delete_report_job", "delete_report_schedule",
+           "save_report_view", "delete_report_view"}  # fmt: skip
 #: The report is not made yet.
 UNMADE = {"get_report_file"}
 #: What is done to an enrolment one after the other.
@@ -129,6 +128,17 @@ async def test_read_only_keys_read_and_nothing_else(client: Client, ours: Side) 
         open_to_all = operation not in PERSONS | READ_MORE and FILES[0] not in url
         expected = 404 if operation in UNMADE else 200 if method == "GET" and open_to_all else 403
         assert answer.status_code == expected, (operation, answer.text)
+
+
+async def test_read_only_keys_send_no_reports(client: Client, ours: Side) -> None:
+    order = {"report": "availability", "recipients": ["ana@example.org"]}
+    refused = await client.post("/api/v1/reports/jobs", headers=bearer(ours.read_key), json=order)
+    assert refused.status_code == 403
+    assert "'mail'" in refused.json()["detail"]
+    jobs = (await client.get("/api/v1/reports/jobs", headers=bearer(ours.read_key))).json()["items"]
+    assert [job for job in jobs if job["recipients"]] == []
+    taken = await client.post("/api/v1/reports/jobs", headers=person(ours.session), json=order)
+    assert taken.status_code == 201
 
 
 async def test_another_tenant_sees_nothing(client: Client, ours: Side, theirs: Side) -> None:

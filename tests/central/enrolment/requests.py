@@ -1,7 +1,8 @@
-"""Keys, requests and authorities for tests, made by ``cryptography``."""
+"""Keys, requests and authorities for tests, made by ``cryptography``; an enrolment's row."""
 
 import datetime as dt
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -9,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from central.enrolment.certificates import PEM
+from central.enrolment.models import Enrolment
 
 Key = ec.EllipticCurvePrivateKey
 
@@ -46,3 +48,14 @@ def make_issuer(folder: Path, name: str = "Issuer", days: int = 3650) -> tuple[P
     plain = serialization.NoEncryption()
     files[1].write_bytes(key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, plain))
     return files
+
+
+def enrolment(tenant_id: int, gateway_id: int, prefix: str, now: int, **values: Any) -> Enrolment:
+    """A request that waits for approval, unless ``values`` say otherwise."""
+    row = {
+        "state": "waiting", "prefix": prefix, "code_hash": "none", "tries": 0, "created_at": now, "created_by": "test",
+        "expires_at": now + 3600, "secret_hash": b"s" * 32, "csr": "none", "fingerprint": "0123456789abcdef" * 4,
+        "address": "192.0.2.7", "asked_at": now, "seen_at": now, "decided_by": "", "reason": "", "certificate": "",
+        "chain": "",
+    }  # fmt: skip
+    return Enrolment(tenant_id=tenant_id, gateway_id=gateway_id, **row | values)

@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from tests.central.web.test_browser import DESKTOP, PHONE, TOO_WIDE, Watched, address, browser
+from tests.central.web.browser import DESKTOP, PHONE, TOO_WIDE, Watched, visit
 from tests.pki import OPENSSL
 from tests.qr import decode
-
-__all__ = ["address", "browser"]
 
 pytestmark = [
     pytest.mark.browser, pytest.mark.timeout(120),
@@ -24,10 +22,12 @@ pytestmark = [
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_a_gateway_is_compared_and_refused(browser: Any, address: str, size: dict[str, int], tmp_path: Path) -> None:
-    context = browser.new_context(viewport=size, locale="en-US")
-    watched = Watched(context.new_page(), address)
+    with visit(browser, address, size, "en-US") as watched:
+        _compare_and_refuse(watched, address, tmp_path / "pki")
+
+
+def _compare_and_refuse(watched: Watched, address: str, pki: Path) -> None:
     page = watched.page
-    watched.log_in()
     watched.open("/enrolment?gateway=gw-mooca")
     assert page.evaluate(TOO_WIDE) == 0
     page.get_by_role("button", name="Make a code").click()
@@ -36,7 +36,7 @@ def test_a_gateway_is_compared_and_refused(browser: Any, address: str, size: dic
     assert page.evaluate(TOO_WIDE) == 0
     command = [sys.executable, "-m", "metergate", "edge", "enrol", "--server", address, "--code", code.lower()]
     with subprocess.Popen(
-        [*command, "--dir", str(tmp_path / "pki")], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        [*command, "--dir", str(pki)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         env=os.environ | {"PYTHONUNBUFFERED": "1"},
     ) as gateway:  # fmt: skip
         try:
@@ -57,7 +57,6 @@ def test_a_gateway_is_compared_and_refused(browser: Any, address: str, size: dic
     assert " ".join(shown) in said, "both show the same sixteen digits"
     assert "refused by the operator: only a rehearsal" in said
     assert not watched.faults
-    context.close()
 
 
 #: The code of the page as it is drawn, in grey values.

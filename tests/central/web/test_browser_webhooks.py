@@ -11,7 +11,7 @@ from central.settings import Settings, WebhookSettings
 from central.store.engine import open_url
 from central.webhooks.sending import Sender
 from tests.central.alarms.test_notices import hook
-from tests.central.web.test_browser import DESKTOP, PHONE, TOO_WIDE, Watched, address, browser  # noqa: F401
+from tests.central.web.browser import DESKTOP, PHONE, TOO_WIDE, visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -40,12 +40,9 @@ def sending(settings: Settings) -> Iterator[None]:
 
 @pytest.mark.usefixtures("sending")
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_a_program_is_told(browser: Any, address: str, size: dict[str, int]) -> None:  # noqa: F811 - fixtures
-    context = browser.new_context(viewport=size, locale="en-US")
-    page = context.new_page()
-    watched = Watched(page, address)
-    watched.log_in()
-    with hook() as receiver:
+def test_a_program_is_told(browser: Any, address: str, size: dict[str, int]) -> None:
+    with visit(browser, address, size, "en-US") as watched, hook() as receiver:
+        page = watched.page
         watched.open("/webhooks")
         page.fill("#w-url", receiver.url)
         page.get_by_label("Gateway offline").check()
@@ -63,5 +60,4 @@ def test_a_program_is_told(browser: Any, address: str, size: dict[str, int]) -> 
         page.once("dialog", lambda dialog: dialog.accept())
         page.get_by_role("button", name="Remove").click()
         page.get_by_text("No program is told yet").wait_for()
-    assert not watched.faults
-    context.close()
+        assert not watched.faults
