@@ -18,6 +18,7 @@ from central.web.pages import (
     config,
     connections,
     customer,
+    enrolment,
     fleet_data,
     forwards,
     gateways,
@@ -87,6 +88,8 @@ _HANDLERS: tuple[ControllerRouterHandler, ...] = (
     report_jobs.report_jobs, report_jobs.report_job_file, report_jobs.order_report, report_jobs.cancel_report,
     report_jobs.remove_report, report_jobs.schedule_report, report_jobs.switch_schedule, report_jobs.remove_schedule,
     report_jobs.save_view, report_jobs.remove_view,
+    enrolment.enrolments, enrolment.enrolments_list, enrolment.make_code, enrolment.enrolment,
+    enrolment.enrolment_state, enrolment.approve, enrolment.refuse, enrolment.revoke,
     webhooks.webhooks, webhooks.add_webhook, webhooks.webhook, webhooks.webhook_deliveries, webhooks.change_webhook,
     webhooks.ping_webhook, webhooks.rotate_webhook, webhooks.remove_webhook, webhooks.redeliver_webhook,
 )  # fmt: skip
