@@ -16,7 +16,7 @@ CACHE: Final = ROOT / "build" / "vm"
 
 PACKAGES: Final = (
     "linux-image-amd64", "systemd-sysv", "udev", "dbus", "iproute2", "openssh-server", "sudo", "python3",
-    "ca-certificates", "apt-utils", "libpam-systemd",
+    "python3-apt", "ca-certificates", "libpam-systemd",
 )  # fmt: skip
 #: Room of the root file system; the file is sparse.
 SIZE: Final = "6G"
