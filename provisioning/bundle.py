@@ -5,9 +5,9 @@
     bundle.py debs --status dpkg-status --output build/bundle/debs chrony nftables ...
 
 The first takes the wheel and, through pip's ordinary client, the wheels of ``requirements/PART.txt`` for the machine's
-processor and Python. ``bundle.json`` names version, part and an id of the whole; ``requirements.txt`` holds the hashes that
-the machine's pip checks. The second takes packages of Debian with what they depend on and the machine does not have
-(``--status`` is its /var/lib/dpkg/status), and writes the index that its apt reads. Standard library only.
+processor and Python. ``bundle.json`` names version, part and an id of the whole; ``requirements.txt`` holds the hashes
+that the machine's pip checks. The second takes packages of Debian with what they depend on and the machine does not
+have (``--status`` is its /var/lib/dpkg/status), and writes the index that its apt reads. Standard library only.
 """
 
 import argparse
@@ -34,8 +34,8 @@ def wheels(part: str, wheel: Path, machine: str, python: str, output: Path) -> d
         shutil.copy(wheel, folder)
         platforms = [option for each in PLATFORMS for option in ("--platform", f"{each}_{machine}")]
         _do(
-            sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest", name,
-            "--only-binary=:all:", "--implementation", "cp", "--python-version", python, *platforms,
+            sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
+            "--dest", name, "--only-binary=:all:", "--implementation", "cp", "--python-version", python, *platforms,
             "-r", str(REPOSITORY / "requirements" / f"{part}.txt"),
         )  # fmt: skip
         lines = [_requirement(file) for file in sorted(folder.glob("*.whl"))]

@@ -58,10 +58,9 @@ class Authority:
     # -- what it does -----------------------------------------------------------------------------------------------
 
     def init(self, name: str, days: int) -> dict[str, Any]:
-        """Make the authority's key and certificate, unless they are there."""
-        if (self.folder / "ca.pem").exists():
-            return {"changed": False, "ca": str(self.folder / "ca.pem")}
-        if not self._dry:
+        """Make the authority's key and certificate, unless they are there, and its first list of revoked ones."""
+        made = not (self.folder / "ca.pem").exists()
+        if made and not self._dry:
             key = ec.generate_private_key(ec.SECP256R1())
             subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
             cert = (
@@ -74,8 +73,8 @@ class Authority:
             self._write("ca.key", _pem_key(key, self._passphrase), mode=0o600)
             self._write("index.json", b"[]\n")
             self._write("ca.pem", cert.public_bytes(serialization.Encoding.PEM))  # last: with it the authority exists
-            self.crl(365)
-        return {"changed": True, "ca": str(self.folder / "ca.pem")}
+        listed = {"changed": made} if made and self._dry else self.crl(365)
+        return {**listed, "changed": made or listed["changed"], "ca": str(self.folder / "ca.pem")}
 
     def sign(self, request: bytes, name: str, use: str, hosts: list[str], days: int, renew: int) -> dict[str, Any]:
         """Sign a request for ``name``; the one in force stays when it is of the same key, uses and hosts, and good.

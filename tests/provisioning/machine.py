@@ -1,7 +1,7 @@
-"""A virtual machine in qemu: started, reached by SSH on a forwarded port of 127.0.0.1, switched off as by a power cut.
+"""A virtual machine in qemu: started, reached by SSH on a forwarded port of 127.0.0.1, cut from its power.
 
-The machine has two cards: ``eth0``, the maintenance network (qemu's own, without a way to anywhere; we are 10.0.2.2), and
-``eth1``, the site's network of all machines of one test, 10.80.0.N.
+The machine has two cards: ``eth0``, the maintenance network (qemu's own, without a way to anywhere; we are 10.0.2.2),
+and ``eth1``, the site's network of all machines of one test, 10.80.0.N.
 """
 
 import subprocess
@@ -83,7 +83,7 @@ class Machine:
         machine = [QEMU, "-accel", accelerator(self.image), "-cpu", "max", "-m", str(self.memory), "-nodefaults",
                    "-display", "none", "-no-reboot", "-serial", "stdio", "-kernel", str(self.image.kernel),
                    "-initrd", str(self.image.initrd), "-device", "virtio-rng-pci",
-                   "-append", f"root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet systemd.hostname={self.name}"]  # fmt: skip
+                   "-append", f"root=/dev/vda rw console=ttyS0 net.ifnames=0 systemd.hostname={self.name}"]  # fmt: skip
         machine += self._disk("disk", self.image.disk, "")
         if self.data_disk:
             machine += self._disk("data", None, self.data_disk)
@@ -127,7 +127,9 @@ class Machine:
     def run(self, command: str, *, timeout: float = 120, stdin: bytes | None = None) -> Done:
         """A shell command as the field crew's user (``sudo`` asks nothing)."""
         try:
-            done = subprocess.run([*self.ssh(), command], input=stdin, capture_output=True, timeout=timeout, check=False)
+            done = subprocess.run(
+                [*self.ssh(), command], input=stdin, capture_output=True, timeout=timeout, check=False
+            )
         except subprocess.TimeoutExpired:
             return Done(255, "", f"no end after {timeout} s")
         return Done(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))

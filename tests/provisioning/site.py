@@ -1,4 +1,4 @@
-"""A site of virtual machines and the inventory that describes it: one machine for broker and aggregator, gateways beside."""
+"""A site of virtual machines and the inventory that describes it: one for broker and aggregator, gateways beside."""
 
 import json
 import os
