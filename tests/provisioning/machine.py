@@ -46,14 +46,13 @@ class Done:
 
 @dataclass
 class Machine:
-    """One machine; its disk lies over the image's and lasts until ``folder`` goes. ``switch`` joins ``eth1`` cards."""
+    """One machine; its disk lies over the image's and lasts until ``folder`` goes."""
 
     image: Image
     folder: Path
     name: str
     number: int
-    switch: Path | None = None  # socket of the other machine's end; the one that is first there makes it
-    serves_switch: bool = False
+    switch: Path | None = None  # first part of the names of the sockets that join machine 1 and another
     memory: int = 768
     meter_port: int | None = None  # a USB adapter in the machine, its other end a TCP port of ours
     data_disk: str = ""  # size of a second disk, for what is written
@@ -89,10 +88,11 @@ class Machine:
             machine += self._disk("data", None, self.data_disk)
         machine += ["-netdev", f"user,id=n0,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-:22",
                     "-device", f"virtio-net-pci,netdev=n0,mac=52:54:00:4d:00:0{self.number}"]  # fmt: skip
-        if self.switch is not None:
-            end = f"addr.type=unix,addr.path={self.switch}"
-            role = "server=on" if self.serves_switch else "server=off,reconnect=1"
-            machine += ["-netdev", f"stream,id=n1,{role},{end}",
+        if self.switch is not None:  # two ends without a connection: each machine may go and come back
+            near, far = ("center", "gateway") if self.number == 1 else ("gateway", "center")
+            Path(f"{self.switch}-{near}").unlink(missing_ok=True)
+            machine += ["-netdev", f"dgram,id=n1,local.type=unix,local.path={self.switch}-{near},"
+                        f"remote.type=unix,remote.path={self.switch}-{far}",
                         "-device", f"virtio-net-pci,netdev=n1,mac=52:54:00:00:80:0{self.number}"]  # fmt: skip
         if self.meter_port is not None:
             machine += ["-device", "qemu-xhci", "-chardev",
