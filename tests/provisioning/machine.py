@@ -91,9 +91,8 @@ class Machine:
         if self.switch is not None:  # two ends without a connection: each machine may go and come back
             near, far = ("center", "gateway") if self.number == 1 else ("gateway", "center")
             Path(f"{self.switch}-{near}").unlink(missing_ok=True)
-            machine += ["-netdev", f"dgram,id=n1,local.type=unix,local.path={self.switch}-{near},"
-                        f"remote.type=unix,remote.path={self.switch}-{far}",
-                        "-device", f"virtio-net-pci,netdev=n1,mac=52:54:00:00:80:0{self.number}"]  # fmt: skip
+            ends = f"local.type=unix,local.path={self.switch}-{near},remote.type=unix,remote.path={self.switch}-{far}"
+            machine += ["-netdev", f"dgram,id=n1,{ends}", "-device", f"virtio-net-pci,netdev=n1,mac=52:54:00:00:80:0{self.number}"]  # fmt: skip
         if self.meter_port is not None:
             machine += ["-device", "qemu-xhci", "-chardev",
                         f"socket,id=m,host=127.0.0.1,port={self.meter_port},reconnect=2",
