@@ -92,7 +92,8 @@ class Machine:
             near, far = ("center", "gateway") if self.number == 1 else ("gateway", "center")
             Path(f"{self.switch}-{near}").unlink(missing_ok=True)
             ends = f"local.type=unix,local.path={self.switch}-{near},remote.type=unix,remote.path={self.switch}-{far}"
-            machine += ["-netdev", f"dgram,id=n1,{ends}", "-device", f"virtio-net-pci,netdev=n1,mac=52:54:00:00:80:0{self.number}"]  # fmt: skip
+            card = f"virtio-net-pci,netdev=n1,mac=52:54:00:00:80:0{self.number}"
+            machine += ["-netdev", f"dgram,id=n1,{ends}", "-device", card]
         if self.meter_port is not None:
             machine += ["-device", "qemu-xhci", "-chardev",
                         f"socket,id=m,host=127.0.0.1,port={self.meter_port},reconnect=2",
