@@ -15,18 +15,23 @@ from litestar.response import Redirect
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.guards import GUARDS, SAFE, Identify, provide_principal, reach_of
+from central.accounts.oidc import Provider
 from central.accounts.reach import REACH
-from central.accounts.service import LoginGate
 from central.accounts.setup import Setup
+from central.accounts.throttle import LoginGate
 from central.api import problems
+from central.api.conditions import conditional
+from central.api.exchange import PEEK, exchange
+from central.api.idempotency import Replay
 from central.api.observe import Observe, add_headers, healthz, metrics
-from central.api.openapi import openapi_config
+from central.api.openapi import PATH, openapi_config
 from central.api.routes import api_router
 from central.ccee.controllers import CAPTURE_TYPES, TABLE_TYPES
 from central.fleet.loop import feed_progress
 from central.fleet.progress import ProgressBoard
 from central.ingest.run import run_ingest
 from central.metering.controllers import PROFILE_TYPES
+from central.reports.controllers import TYPES as REPORT_TYPES
 from central.settings import Settings
 from central.store.engine import Database, open_database
 from central.store.migrate import require_current
@@ -43,6 +48,7 @@ MAX_BODY_BYTES: Final = 8 << 20
 _OTHER_MEDIA: Final = {
     "get_profile": PROFILE_TYPES,
     "get_capture": CAPTURE_TYPES,
+    "get_report": REPORT_TYPES,
     **dict.fromkeys(("list_connections", "list_weeks", "list_meter_weeks"), TABLE_TYPES),
 }
 
@@ -53,11 +59,7 @@ def create_app(settings: Settings, *, follow: bool = True, ingest: bool = False)
     ``follow``: show live progress as gateways publish it. ``ingest``: take in readings and send commands within this
     process too (small installations; else ``metergate central ingest`` runs beside it).
     """
-    database = open_database(settings)
-    board = ProgressBoard()
-    state = State(
-        {"settings": settings, "database": database, "gate": LoginGate(), "setup": Setup(), "progress": board}
-    )
+    state = fresh_state(settings)
     return Litestar(
         route_handlers=[
             healthz,
@@ -65,10 +67,10 @@ def create_app(settings: Settings, *, follow: bool = True, ingest: bool = False)
             api_router(),
             Router("/", route_handlers=web_routes(), include_in_schema=False),
         ],
-        lifespan=[_lifespan, _beside(settings, board, follow=follow, ingest=ingest)],
-        state=state,
+        lifespan=[_lifespan, _beside(settings, state["progress"], follow=follow, ingest=ingest)],
+        state=State(state),
         dependencies={"db": Provide(_provide_db), "principal": Provide(provide_principal)},
-        middleware=[Observe(), Identify(database)],
+        middleware=[Observe(), Identify()],
         guards=list(GUARDS),
         before_send=[add_headers],
         exception_handlers={Exception: answer_error},
@@ -77,6 +79,14 @@ def create_app(settings: Settings, *, follow: bool = True, ingest: bool = False)
         request_max_body_size=MAX_BODY_BYTES,
         logging_config=None,
     )
+
+
+def fresh_state(settings: Settings) -> dict[str, Any]:
+    """What an application keeps while it runs."""
+    return {
+        "settings": settings, "database": open_database(settings), "gate": LoginGate(), "setup": Setup(),
+        "progress": ProgressBoard(), "provider": Provider(settings.oidc) if settings.oidc.issuer else None,
+    }  # fmt: skip
 
 
 @asynccontextmanager
@@ -126,14 +136,27 @@ async def _watch(name: str, part: Awaitable[None]) -> None:
 async def _provide_db(request: Request[Any, Any, Any]) -> AsyncIterator[AsyncSession]:
     """Dependency ``db``: read-only for safe methods, else committed when the handler ends well; kept to its reach."""
     database: Database = request.app.state.database
-    info = {REACH: reach_of(request, request.route_handler)}
-    async with database.read(**info) if request.method in SAFE else database.write(**info) as session:
+    reach = reach_of(request, request.route_handler)
+    given: AsyncSession | None = request.scope.get(PEEK)  # type: ignore[assignment]
+    if given is not None:  # the request looks into a transaction that is there
+        given.info[REACH] = reach
+        yield given
+        return
+    if request.method in SAFE:
+        opened = database.read(**{REACH: reach})
+    elif request.url.path.startswith(f"{PATH}/"):
+        opened = exchange(request, database, reach)
+    else:
+        opened = database.write(**{REACH: reach})
+    async with opened as session:
         yield session
 
 
 def answer_error(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Turn any exception into an answer: problem+json for the API, a page or the login for people."""
-    answer, ours = problems.describe(error)
+    if isinstance(error, Replay):
+        return error.response()
+    answer, ours = problems.describe(error, conditional=conditional(request.headers))
     if ours:
         _log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
     if request.url.path.startswith("/api/") or not _wants_page(request):

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,8 @@ import click
 import structlog
 from rich.console import Console
 
+from central.accounts.permissions import Permission
+from central.seed.cli import seed
 from central.settings import Settings, SettingsError, load
 
 T = TypeVar("T")
@@ -46,7 +49,7 @@ def serve(settings: Settings) -> None:
     from central.store.engine import open_database
     from central.store.migrate import require_current
 
-    _with_database(settings, require_current, open_database)
+    with_database(settings, require_current, open_database)
     web = settings.web
     structlog.get_logger("metergate.web").info("pages and API", address=f"http://{web.host}:{web.port}/")
     uvicorn.run(create_app(settings), host=web.host, port=web.port, log_config=None, server_header=False, loop="uvloop")
@@ -64,14 +67,17 @@ def ingest(settings: Settings) -> None:
 @cli.command()
 @click.pass_obj
 def jobs(settings: Settings) -> None:
-    """Regular work: forget what is kept for a limited time, find missing CCEE sessions, tell of alarms."""
+    """Regular work: forget what is kept for a time, find missing CCEE sessions, tell of alarms, make reports."""
     from central.store.jobs import run_jobs
     from central.web.alarm_mail import render
+    from central.web.report_mail import letter
+    from central.web.report_words import Words
 
     def mail(notice: Any) -> tuple[str, str]:
         return render(notice, settings.alarms.language, settings.web.base_url)
 
-    _run(_until_signal(lambda stop: run_jobs(settings, stop, mail)))
+    about = partial(letter, zone=settings.zone, base_url=settings.web.base_url)
+    _run(_until_signal(lambda stop: run_jobs(settings, stop, mail, Words, about)))
 
 
 @cli.command()
@@ -81,7 +87,7 @@ def migrate(settings: Settings) -> None:
     from central.store.engine import open_database
     from central.store.migrate import migrate as upgrade
 
-    before, after = _with_database(settings, upgrade, open_database)
+    before, after = with_database(settings, upgrade, open_database)
     _console.print(f"schema {after}: " + ("nothing to do" if before == after else f"was {before or 'empty'}"))
 
 
@@ -118,7 +124,7 @@ def create_admin(
         return True
 
     try:
-        made = _with_database(settings, enter, open_database)
+        made = with_database(settings, enter, open_database)
     except AccountError as error:
         raise click.ClickException(str(error)) from error
     _console.print(f"administrator {login!r} " + ("entered" if made else "was there already"), markup=False)
@@ -129,28 +135,39 @@ def create_admin(
 @cli.command("create-key")
 @click.option("--login", required=True, help="User that it acts for, with that user's rights at most.")
 @click.option("--name", required=True, help="What it is for.")
-@click.option("--write", is_flag=True, help="It may change things and send commands; else it only reads.")
+@click.option("--write", is_flag=True, help="It may do all that its user may; else it only reads.")
+@click.option(
+    "--permission",
+    "permissions",
+    multiple=True,
+    type=click.Choice([*Permission]),
+    help="It may this of what its user may; may be given again. Instead of --write.",
+)
 @click.option("--days", type=click.IntRange(1, 3660), help="Valid so long; without, until it is revoked.")
 @click.pass_obj
-def create_key(settings: Settings, login: str, name: str, write: bool, days: int | None) -> None:
+def create_key(
+    settings: Settings, login: str, name: str, write: bool, permissions: tuple[str, ...], days: int | None
+) -> None:
     """Make an API key and print it, this once."""
     from central.accounts.errors import AccountError
     from central.accounts.keys import create_key_for
     from central.store.engine import Database, open_database
     from central.store.migrate import require_current
 
+    if write and permissions:
+        raise click.UsageError("--write and --permission exclude each other: --write means all that the user may.")
     now = int(time.time())
 
     async def enter(database: Database) -> str:
         await require_current(database)
         async with database.write() as session:
             return await create_key_for(
-                session, settings.tenant, login, name.strip(), permissions="" if write else "read",
+                session, settings.tenant, login, name.strip(), permissions=() if write else permissions or ("read",),
                 expires_at=now + days * 86400 if days else None, now=now,
             )  # fmt: skip
 
     try:
-        text = _with_database(settings, enter, open_database)
+        text = with_database(settings, enter, open_database)
     except AccountError as error:
         raise click.ClickException(str(error)) from error
     click.echo(text)
@@ -176,10 +193,13 @@ def import_registry(settings: Settings, file: str) -> None:
             return await importer.import_registry(session, tenant.id, parsed)
 
     try:
-        counts = _with_database(settings, enter, open_database)
+        counts = with_database(settings, enter, open_database)
     except (CentralError, UnicodeDecodeError) as error:
         raise click.ClickException(f"{file}: {error}") from error
     _console.print(", ".join(f"{count} {name}" for name, count in counts.items() if count) or "the file is empty")
+
+
+cli.add_command(seed)
 
 
 @cli.command()
@@ -198,7 +218,7 @@ def check(settings: Settings) -> None:
         raise SystemExit(1)
 
 
-def _with_database(settings: Settings, work: Callable[[Any], Awaitable[T]], opener: Callable[[Settings], Any]) -> T:
+def with_database(settings: Settings, work: Callable[[Any], Awaitable[T]], opener: Callable[[Settings], Any]) -> T:
     """Run ``work`` on the database of the settings; what goes wrong becomes one sentence."""
 
     async def run() -> T:

@@ -4,6 +4,7 @@ CentralError
 +-- NotFound    there is no such thing within this tenant
 +-- Refused     a value that cannot be taken; ``field`` names it
 +-- Conflict    it clashes with what is there already
++-- OutOfReach  it would lie, or lies in part, where this person may not change anything
 """
 
 
@@ -31,3 +32,11 @@ class Refused(CentralError):
 
 class Conflict(CentralError):
     """It clashes with what is there already."""
+
+
+class OutOfReach(CentralError):
+    """It would lie, or lies in part, where this person may not change anything."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"This {kind.replace('_', ' ')} is not wholly within what you may change.")
+        self.kind = kind

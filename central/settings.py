@@ -78,7 +78,9 @@ class RetentionSettings(Section, frozen=True):
     snapshots: Positive = 90
     health: Positive = 400
     rejected: Positive = 180
+    deliveries: Positive = 30  # messages to webhooks
     captures: Positive = 30  # octets of the CCEE's connections; the connections themselves are kept
+    reports: Positive = 30  # files made in the background
 
 
 class CceeSettings(Section, frozen=True):
@@ -103,6 +105,45 @@ class AlarmSettings(Section, frozen=True):
     tries: Annotated[int, Meta(ge=1, le=100)] = 12  # a message is given up after so many, a day with the default
 
 
+class OidcSettings(Section, frozen=True):
+    """Login through an identity provider (OpenID Connect); off without an issuer."""
+
+    issuer: str = ""  # as its discovery document writes it, such as https://login.example.org/realms/utility
+    client_id: str = ""
+    client_secret_file: str = ""  # "" = a public client: PKCE alone
+    scopes: str = "openid profile email"
+    label: str = ""  # on the button; "" = "Log in with the company account"
+    login_claim: str = (
+        "preferred_username"  # the claim that is the login name; one that people cannot change themselves
+    )
+    roles_claim: str = ""  # the claim that names groups or roles; "" = roles are given here only
+    roles: str = ""  # what its values mean here: "metering-admins=administrator, metering=operator"
+    unknown: Literal["refuse", "viewer"] = "refuse"  # somebody whom nobody has entered here
+    ca_file: str = ""  # "" = the authorities this machine trusts
+
+    @property
+    def role_map(self) -> dict[str, str]:
+        """Role key by the claim's value."""
+        parts = (each.rpartition("=") for each in self.roles.split(",") if each.strip())
+        return {value.strip(): role.strip() for value, _, role in parts}
+
+
+class WebhookSettings(Section, frozen=True):
+    """How programs are told of what happens."""
+
+    tries: Annotated[int, Meta(ge=1, le=100)] = 15  # a message is given up after so many, a day and a half by default
+    local_targets: bool = False  # may messages go to this machine itself and to link-local addresses
+
+
+class ReportSettings(Section, frozen=True):
+    """How reports figure reactive excess from profiles: what no source establishes (dossier brazil-billing §6)."""
+
+    capacitive_from: Literal["23:30", "00:00", "00:30"] = "00:00"  # local; six hours in which capacitive energy counts
+    zero_active: Literal["limit", "zero"] = "limit"  # hours with reactive energy alone
+    reverse: Literal["absolute", "skip"] = "absolute"  # hours that were fed in
+    direction: Literal["own", "net"] = "own"  # hours with both kinds of reactive energy
+
+
 class Settings(Section, frozen=True):
     """All settings of central's processes; ``tenant`` is created at the first start."""
 
@@ -117,6 +158,9 @@ class Settings(Section, frozen=True):
     retention: RetentionSettings = RetentionSettings()
     ccee: CceeSettings = CceeSettings()
     alarms: AlarmSettings = AlarmSettings()
+    oidc: OidcSettings = OidcSettings()
+    webhooks: WebhookSettings = WebhookSettings()
+    reports: ReportSettings = ReportSettings()
 
     @property
     def database_url(self) -> str:
@@ -271,9 +315,30 @@ def _checked(settings: Settings) -> Settings:
             f"settings: ccee.window_from {settings.ccee.window_from} has to be before "
             f"ccee.window_to {settings.ccee.window_to}"
         )
+    _check_oidc(settings.oidc)
     broker = settings.broker
     if bool(broker.cert_file) != bool(broker.key_file):
         raise SettingsError("settings: broker.cert_file and broker.key_file belong together: set both or none")
     if (broker.cert_file or broker.key_file) and not broker.ca_file:
         raise SettingsError("settings: broker.ca_file is needed with a client certificate")
     return settings
+
+
+def _check_oidc(oidc: OidcSettings) -> None:
+    if not oidc.issuer:
+        return
+    parts = urlsplit(oidc.issuer)
+    local = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if not parts.hostname or (parts.scheme != "https" and not (local and parts.scheme == "http")):
+        raise SettingsError(
+            f"settings: oidc.issuer {oidc.issuer!r} has to be an https address such as https://login.example.org"
+        )
+    if not oidc.client_id:
+        raise SettingsError("settings: oidc.client_id is missing: the provider gave it when this server was registered")
+    if "openid" not in oidc.scopes.split():
+        raise SettingsError(f"settings: oidc.scopes {oidc.scopes!r} has to name 'openid'")
+    if bool(oidc.roles) != bool(oidc.roles_claim):
+        raise SettingsError("settings: oidc.roles and oidc.roles_claim belong together: set both or none")
+    for value, role in oidc.role_map.items():
+        if not value or not role:
+            raise SettingsError(f"settings: oidc.roles {oidc.roles!r} is not 'value=role, value=role'")

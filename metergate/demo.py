@@ -1,4 +1,6 @@
-"""``metergate demo``: broker, two gateways, twelve simulated meters and central on this machine, until Ctrl-C."""
+"""``metergate demo``: broker, two gateways, twelve simulated meters, a generated neighbourhood and central on this
+machine, until Ctrl-C.
+"""
 
 import fcntl
 import json
@@ -18,10 +20,22 @@ import click
 from rich.console import Console
 from rich.panel import Panel
 
-from metergate.demo_plan import GATEWAYS, MEMORY_DAYS, TENANT, ZONE, DemoGateway, gateway_toml, registry_toml
+from metergate.demo_plan import (
+    GATEWAYS,
+    MEMORY_DAYS,
+    NEIGHBOUR_MONTHS,
+    NEIGHBOUR_PROFILES,
+    NEIGHBOURS,
+    PEOPLE,
+    TENANT,
+    ZONE,
+    DemoGateway,
+    Person,
+    gateway_toml,
+    registry_toml,
+)
 from metergate.processes import Child, ChildFailed, free_port, metergate
 
-LOGIN: Final = "admin"
 _MOSQUITTO: Final = "/usr/sbin:/usr/local/sbin"
 
 
@@ -74,9 +88,11 @@ def _start(console: Console, stack: ExitStack, data: Path, web_port: int, embedd
         once("migrate", metergate("central", "migrate"), env)
         (data / "registry.toml").write_text(registry_toml())
         once("registry", metergate("central", "import-registry", str(data / "registry.toml")), env)
-        once("admin", metergate("central", "create-admin", "--login", LOGIN, "--password-file",
-                                str(data / "password"), "--if-missing"), env)  # fmt: skip
+        once("people", [sys.executable, "-m", "metergate.demo_people", str(data / "password")], env)
+        neighbours = Child("neighbours", _neighbours(), logs / "neighbours.log", env)
+        stack.callback(neighbours.stop)
         run("ingest", metergate("central", "ingest"), env)
+        run("jobs", metergate("central", "jobs"), env)
         run("web", metergate("central", "serve"), env).wait_for_port(web_port)
         ports: dict[str, int] = {}
         for gateway in GATEWAYS:
@@ -91,14 +107,19 @@ def _start(console: Console, stack: ExitStack, data: Path, web_port: int, embedd
             ports |= forwards
         places = [f"{serial}@{port}" for serial, port in ports.items()]
         run("ccee", [sys.executable, "-m", "metergate.demo_ccee", str(data / "ccee"), *places])
+        status.update(f"a year of readings for {NEIGHBOURS} customers ...")
+        neighbours.require_success()
     console.print(
         Panel(
             f"Open      [bold]http://127.0.0.1:{web_port}/[/]\n"
-            f"User      [bold]{LOGIN}[/]\nPassword  [bold]{password}[/]\n\n"
+            f"User      [bold]{PEOPLE[0].login}[/]\nPassword  [bold]{password}[/]\n"
+            f"{_others()}\n\n"
             "Two gateways read twelve simulated meters that replay\n"
             "a real factory's load; three months of it arrive within\n"
             "a minute or two. A stand-in for the CCEE reads four of\n"
-            f"them through the gateways. Logs: {logs}\n"
+            f"them through the gateways. Beside them a neighbourhood of\n"
+            f"{NEIGHBOURS} homes, shops and farms has a year of readings\n"
+            f"to show. Logs: {logs}\n"
             "Ctrl-C ends everything.",
             title="Metergate",
             expand=False,
@@ -131,6 +152,22 @@ def _central_environment(data: Path, broker_port: int, web_port: int) -> dict[st
         "METERGATE_BROKER_PORT": str(broker_port),
         "METERGATE_WEB_PORT": str(web_port),
     }
+
+
+def _neighbours() -> list[str]:
+    """Make the neighbourhood; at every start but the first it is there already."""
+    numbers = {"--customers": NEIGHBOURS, "--months": NEIGHBOUR_MONTHS, "--profiles-for": NEIGHBOUR_PROFILES}
+    return metergate("central", "seed", "--beside", *(text for pair in numbers.items() for text in map(str, pair)))
+
+
+def _others() -> str:
+    """Who else can log in."""
+    lines = [f"{person.login} ({person.role}{_where(person)})" for person in PEOPLE[1:]]
+    return "The same password lets in:\n  " + "\n  ".join(lines)
+
+
+def _where(person: Person) -> str:
+    return f", only {person.group or person.gateway}" if person.group or person.gateway else ""
 
 
 def _password(data: Path) -> str:

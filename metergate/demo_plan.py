@@ -8,8 +8,36 @@ from typing import Final
 
 TENANT: Final = "demo"
 ZONE: Final = "America/Sao_Paulo"
+#: Customers of the generated neighbourhood, their months of readings, and how many have load profiles.
+NEIGHBOURS: Final = 600
+NEIGHBOUR_MONTHS: Final = 13
+NEIGHBOUR_PROFILES: Final = 12
 #: Days of load profile that each simulated meter remembers: three full months before the present one.
 MEMORY_DAYS: Final = 112
+
+
+#: The group that holds the two industrial districts.
+INDUSTRY: Final = "Distritos industriais"
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody with a login: role, and the group or gateway where it holds ("": everywhere)."""
+
+    login: str
+    name: str
+    role: str
+    group: str = ""
+    gateway: str = ""
+
+
+PEOPLE: Final = (
+    Person("admin", "Administração", "administrator"),
+    Person("operador", "Olga, centro de operação", "operator"),
+    Person("faturamento", "Bento, faturamento", "billing"),
+    Person("campo", "Célia, equipe de campo norte", "field", gateway="gw-norte"),
+    Person("consulta", "Davi, consulta da indústria", "viewer", group=INDUSTRY),
+)
 
 
 @dataclass(frozen=True)
@@ -135,17 +163,18 @@ def registry_toml() -> str:
     """Write the registry: who is measured where, by which meter, through which gateway."""
     since = (datetime.now(UTC) - timedelta(days=MEMORY_DAYS + 7)).replace(hour=3, minute=0, second=0, microsecond=0)
     parts = [_table("models", key="abnt-sim", maker="Metergate", name="Simulador ABNT", protocol="abnt")]
+    parts.append(_table("groups", name=INDUSTRY))
     for gateway in GATEWAYS:
         place = {"latitude": gateway.latitude, "longitude": gateway.longitude}
         parts.append(_table("gateways", key=gateway.id, name=gateway.name, place=gateway.place, **place))
         parts.append(_table("modules", key=gateway.module, name=f"LTE {gateway.name}", gateway=gateway.id))
         group, lot = gateway.meters[0].group, gateway.meters[0].lot
-        parts.append(_table("groups", name=group))
+        parts.append(_table("groups", name=group, parent=INDUSTRY))
         parts.append(_table("lots", key=lot, name=f"Lote {lot}", reading_day=int(lot)))
         for meter in gateway.meters:
             customer, point = f"UC-{meter.serial}", f"PM-{meter.serial}"
             place = {"latitude": meter.latitude, "longitude": meter.longitude}
-            parts.append(_table("customers", key=customer, name=meter.customer, group=group, lot=lot))
+            parts.append(_table("customers", key=customer, name=meter.customer, group=f"{INDUSTRY} / {group}", lot=lot))
             parts.append(
                 _table("points", key=point, name="Cabine primária", customer=customer, address=meter.address, **place)
             )

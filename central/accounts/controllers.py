@@ -11,6 +11,7 @@ from central.accounts import keys
 from central.accounts.permissions import PERSON, Permission, words
 from central.accounts.principal import Principal
 from central.accounts.schemas import KeyIn, KeyOut, Me, NewKeyOut
+from central.api.idempotency import SECRET
 from central.api.problems import invalid
 from central.api.schemas import Page, seconds
 from central.errors import NotFound
@@ -34,7 +35,7 @@ class KeyController(Controller):
         """List the tenant's keys (administrators) or one's own, newest first."""
         return Page([KeyOut.of(row, row.user.login) for row in await keys.list_keys(db, principal)])
 
-    @post()
+    @post(opt=SECRET)
     async def create_key(
         self, db: NamedDependency[AsyncSession], principal: NamedDependency[Principal], data: JSONBody[KeyIn]
     ) -> NewKeyOut:
@@ -47,7 +48,7 @@ class KeyController(Controller):
             db,
             principal,
             data.name,
-            permissions="" if data.can_write else words([Permission.READ]),
+            permissions=_limit(principal, data),
             expires_at=expires_at,
             now=now,
         )
@@ -60,3 +61,9 @@ class KeyController(Controller):
         """Revoke a key for good."""
         if await keys.revoke_key(db, principal, key_id, int(time.time())) is None:
             raise NotFound("key", key_id)
+
+
+def _limit(principal: Principal, data: KeyIn) -> str:
+    if data.permissions is not None:
+        return keys.scope(principal, data.permissions)
+    return "" if data.can_write else words([Permission.READ])

@@ -28,7 +28,6 @@ from central.accounts.permissions import Permission
 from central.accounts.principal import Principal
 from central.accounts.reach import REACH, Reach
 from central.accounts.sessions import find_session
-from central.store.engine import Database
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -43,9 +42,6 @@ class Identify(ASGIMiddleware):
     scopes = (ScopeType.HTTP,)
     exclude_opt_key = "assets"
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Look at the Authorization header first, then at the cookie."""
         connection: Connection = ASGIConnection(scope)
@@ -55,18 +51,18 @@ class Identify(ASGIMiddleware):
         await next_app(scope, receive, send)
 
     async def _find(self, connection: Connection) -> tuple[Principal | None, str]:
-        now = int(time.time())
+        now, database = int(time.time()), connection.app.state.database
         header = connection.headers.get("authorization")
         if header is not None:
             scheme, _, text = header.partition(" ")
             if scheme.lower() != "bearer":
                 return None, f"The Authorization scheme {scheme[:32]!r} is not known here: use 'Bearer mg_...'."
-            found = await find_key(self._database, text.strip(), now)
+            found = await find_key(database, text.strip(), now)
             return found, "" if found else "This API key is unknown, expired or revoked."
         token = connection.cookies.get(cookie_name(connection))
         if not token:
             return None, "Log in, or send an API key as 'Authorization: Bearer mg_...'."
-        found = await find_session(self._database, token, now)
+        found = await find_session(database, token, now)
         return found, "" if found else "This session is over. Log in again."
 
 

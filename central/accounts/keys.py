@@ -1,7 +1,7 @@
 """API keys: shown once, stored as SHA-256, found by prefix; with their user's rights or some of them, and an end."""
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from sqlalchemy import select, update
@@ -9,16 +9,26 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.errors import AccountError
 from central.accounts.models import ApiKey, Tenant, User
-from central.accounts.permissions import Permission
+from central.accounts.permissions import Permission, words
 from central.accounts.principal import Principal
+from central.accounts.roles import known
 from central.accounts.tokens import api_key_prefix, digest, new_api_key
+from central.audit.service import Author, Program, record
+from central.errors import Refused
 from central.store.engine import Database
 
 _USED_EVERY_S: Final = 60
 
 
 async def create_key(
-    db: AsyncSession, principal: Principal, name: str, *, permissions: str, expires_at: int | None, now: int
+    db: AsyncSession,
+    principal: Principal,
+    name: str,
+    *,
+    permissions: str,
+    expires_at: int | None,
+    now: int,
+    by: Author | None = None,
 ) -> tuple[ApiKey, str]:
     """Make a key that acts as ``principal``, at most with ``permissions`` (words; "" = all of theirs).
 
@@ -31,13 +41,38 @@ async def create_key(
     )  # fmt: skip
     db.add(row)
     await db.flush()
+    record(
+        db, by or principal, "created", "api_key", f"mg_{row.prefix}", object_id=row.id,
+        after={"name": name, "user": principal.login, "permissions": permissions.split(), "expires_at": expires_at},
+    )  # fmt: skip
     return row, new.text
 
 
+def scope(principal: Principal, wanted: Iterable[str]) -> str:
+    """The stored form of what a key may; raises :class:`Refused` for what is not known or not the user's own."""
+    permissions = known(wanted)
+    if not permissions:
+        raise Refused("permissions", "a key that may nothing opens nothing: name at least 'read'")
+    beyond = permissions - principal.permissions
+    if beyond:
+        raise Refused("permissions", f"{words(beyond)!r}: a key has at most the rights of its user")
+    return words(permissions)
+
+
 async def create_key_for(
-    db: AsyncSession, tenant_key: str, login: str, name: str, *, permissions: str, expires_at: int | None, now: int
+    db: AsyncSession,
+    tenant_key: str,
+    login: str,
+    name: str,
+    *,
+    permissions: Iterable[str],
+    expires_at: int | None,
+    now: int,
 ) -> str:
-    """Make a key that acts as the user ``login`` of the tenant; raises :class:`AccountError` when nobody may use it."""
+    """Make a key that acts as the user ``login`` of the tenant; raises :class:`AccountError` when nobody may use it.
+
+    ``permissions``: at most these of the user's; none named: all of them.
+    """
     wanted = login.strip().casefold()
     user = await db.scalar(select(User).join(Tenant).where(User.login == wanted, Tenant.key == tenant_key))
     if user is None:
@@ -47,7 +82,13 @@ async def create_key_for(
     if not 1 <= len(name) <= 200:
         raise AccountError("The key's name needs 1 to 200 characters.")
     who = Principal.of_session(user, "", b"")
-    _, text = await create_key(db, who, name, permissions=permissions, expires_at=expires_at, now=now)
+    named = tuple(permissions)
+    try:
+        limit = scope(who, named) if named else ""
+    except Refused as error:
+        raise AccountError(str(error)) from error
+    program = Program(user.tenant_id, "command line")
+    _, text = await create_key(db, who, name, permissions=limit, expires_at=expires_at, now=now, by=program)
     return text
 
 
@@ -67,6 +108,8 @@ async def revoke_key(db: AsyncSession, principal: Principal, key_id: int, now: i
     row = await db.scalar(query)
     if row is not None and row.revoked_at is None:
         row.revoked_at = now
+        record(db, principal, "revoked", "api_key", f"mg_{row.prefix}", object_id=row.id,
+               before={"name": row.name, "user": row.user.login})  # fmt: skip
         await db.flush()
     return row
 

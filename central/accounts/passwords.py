@@ -34,7 +34,10 @@ async def hash_password(password: str) -> str:
 
 
 async def verify(stored: str | None, password: str) -> bool:
-    """Say whether ``password`` belongs to ``stored``; without a stored hash the same work is done for nothing."""
+    """Say whether ``password`` belongs to ``stored``; without a stored hash the same work is done for nothing.
+
+    ``""`` is of users without a password (they come through the identity provider): nothing is right for them.
+    """
     return await asyncio.get_running_loop().run_in_executor(_pool, _verify, stored, password)
 
 
@@ -50,7 +53,7 @@ def _verify(stored: str | None, password: str) -> bool:
         _hasher.verify(stored or _decoy(), password)
     except (VerificationError, InvalidHashError):
         return False
-    return stored is not None
+    return bool(stored)
 
 
 @cache

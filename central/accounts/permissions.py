@@ -24,6 +24,9 @@ ALL: Final = frozenset(Permission)
 #: What changes nothing.
 READING: Final = frozenset({Permission.READ, Permission.AUDIT})
 
+#: About what belongs to the tenant as a whole: held only in a group or at a gateway, it counts for nothing.
+TENANT_WIDE: Final = frozenset({Permission.BILLING, Permission.SETTINGS, Permission.ACCOUNTS, Permission.AUDIT})
+
 #: Roles made with each tenant: their permissions may be edited, they cannot be deleted.
 BUILTIN: Final[dict[str, frozenset[Permission]]] = {
     "administrator": ALL,

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from central.accounts.models import User
-from central.accounts.permissions import ALL, Permission, parse
+from central.accounts.permissions import ALL, TENANT_WIDE, Permission, parse
 from central.accounts.reach import EVERYWHERE, NOWHERE, Reach
 
 
@@ -65,16 +65,18 @@ class Principal:
         held = [grant for grant in self.grants if permission in grant.permissions]
         if any(grant.group_id is None and grant.gateway_id is None for grant in held):
             return EVERYWHERE
+        if permission in TENANT_WIDE:
+            return NOWHERE
         return Reach(
             groups=frozenset(grant.group_id for grant in held if grant.group_id is not None),
             gateways=frozenset(grant.gateway_id for grant in held if grant.gateway_id is not None),
         )
 
     @classmethod
-    def of_session(cls, user: User, csrf: str, proof: bytes) -> "Principal":
+    def of_session(cls, user: User, csrf: str, proof: bytes, address: str = "") -> "Principal":
         return cls(
             user.tenant_id, user.tenant.key, user.tenant.name, user.tenant.zone, user.id, user.login, user.name,
-            user.language, "session", _grants(user), ALL, csrf, proof,
+            user.language, "session", _grants(user), ALL, csrf, proof, address=address,
         )  # fmt: skip
 
     @classmethod

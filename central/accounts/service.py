@@ -1,4 +1,4 @@
-"""Logins, passwords, users. A try is counted before the password is looked at, so parallel guesses count too."""
+"""Logins, passwords, the first users of a tenant. Who manages them: ``central.accounts.users``."""
 
 import re
 import time
@@ -9,12 +9,22 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts import passwords
-from central.accounts.errors import AccountConflict, AccountError, LoginRefused, LoginThrottled, PasswordRefused
+from central.accounts.errors import (
+    AccountConflict,
+    AccountError,
+    CodeNeeded,
+    LoginRefused,
+    LoginThrottled,
+    PasswordRefused,
+)
 from central.accounts.models import Tenant, User
 from central.accounts.principal import Principal
 from central.accounts.roles import grant, make_roles
-from central.accounts.sessions import NewSession, close_others, open_session
-from central.accounts.throttle import FREE_TRIES, FREE_TRIES_ADDRESS, Throttle, wait_after
+from central.accounts.second_factor import ticket
+from central.accounts.sessions import NewSession, close_others, close_session, open_session
+from central.accounts.throttle import LoginGate
+from central.accounts.tries import count_try, take_back
+from central.audit.service import Program, record
 from central.store.engine import Database
 from shared.ids import check_id
 
@@ -29,37 +39,31 @@ class TenantOf(NamedTuple):
     zone: str
 
 
-class LoginGate:
-    """What one process remembers of failed logins; one per application."""
-
-    def __init__(self) -> None:
-        self.addresses = Throttle(FREE_TRIES_ADDRESS)
-        self.strangers = Throttle(FREE_TRIES)
-
-    def check_address(self, address: str, now: int) -> None:
-        """Raise :class:`LoginThrottled` while ``address`` has to wait."""
-        if wait := self.addresses.retry_after(address, now):
-            raise LoginThrottled(wait)
-
-
 async def login(
     database: Database, gate: LoginGate, name: str, password: str, *, address: str, agent: str, now: int
 ) -> NewSession:
     """Open a session for the right password; raises :class:`LoginRefused` or :class:`LoginThrottled`.
 
+    Of a user with a second factor it raises :class:`CodeNeeded`: ``central.accounts.second_factor`` goes on from there.
+
     Three short transactions with the slow hash between them: no lock is held while it runs.
     """
     name = name.strip().casefold()[:200]
     gate.check_address(address, now)
-    found = await _count_try(database, name, now)
+    found = await count_try(database, name, now)
     if found is None:
         if wait := gate.strangers.retry_after(name, now):
             raise LoginThrottled(wait)
         gate.strangers.failed(name, now)  # same work, same counting: nobody can tell which names exist
     if not await passwords.verify(found.password_hash if found else None, password) or found is None:
         gate.addresses.failed(address, now)
+        if found is not None:
+            await _record_refusal(database, found, address)
         raise LoginRefused
     fresh = await passwords.hash_password(password) if passwords.needs_rehash(found.password_hash) else None
+    if found.totp_secret and found.disabled_at is None:
+        await take_back(database, found)
+        raise CodeNeeded(ticket(found, now))
     async with database.write() as db:
         user = await db.get(User, found.id)
         if user is None or user.disabled_at is not None:
@@ -67,21 +71,20 @@ async def login(
         user.failed_logins, user.locked_until = 0, None
         if fresh is not None and user.password_hash == found.password_hash:
             user.password_hash = fresh
+        record(db, Principal.of_session(user, "", b"", address), "logged-in", "user", user.login, object_id=user.id)
         return await open_session(db, user, address, agent, now)
 
 
-async def _count_try(database: Database, name: str, now: int) -> User | None:
-    """Count a failure before the password is looked at; a right one takes it back. None: there is no such user."""
+async def log_out(db: AsyncSession, principal: Principal) -> None:
+    """End the session that asks."""
+    await close_session(db, principal)
+    record(db, principal, "logged-out", "user", principal.login, object_id=principal.user_id)
+
+
+async def _record_refusal(database: Database, user: User, address: str) -> None:
     async with database.write() as db:
-        user = await db.scalar(select(User).where(User.login == name).with_for_update(of=User))
-        if user is None:
-            return None
-        if user.locked_until is not None and user.locked_until > now:
-            raise LoginThrottled(user.locked_until - now)
-        user.failed_logins += 1
-        wait = wait_after(user.failed_logins)
-        user.locked_until = now + wait if wait else None
-        return user
+        who = Principal.of_session(user, "", b"", address)
+        record(db, who, "refused", "user", user.login, object_id=user.id, after={"failures": user.failed_logins})
 
 
 async def change_password(database: Database, principal: Principal, old: str, new: str) -> None:
@@ -89,7 +92,7 @@ async def change_password(database: Database, principal: Principal, old: str, ne
 
     Wrong tries count as failed logins do (:class:`LoginThrottled`): a stolen session must not find the password out.
     """
-    user = await _count_try(database, principal.login, int(time.time()))
+    user = await count_try(database, principal.login, int(time.time()))
     if user is None or not await passwords.verify(user.password_hash, old):
         raise PasswordRefused("The current password is wrong.")
     passwords.check_new(new, user.login)
@@ -97,6 +100,7 @@ async def change_password(database: Database, principal: Principal, old: str, ne
     async with database.write() as db:
         fresh = {"password_hash": stored, "failed_logins": 0, "locked_until": None}
         await db.execute(update(User).where(User.id == principal.user_id).values(**fresh))
+        record(db, principal, "password-changed", "user", principal.login, object_id=principal.user_id)
         await close_others(db, principal)
 
 
@@ -105,28 +109,43 @@ async def set_language(db: AsyncSession, principal: Principal, language: str) ->
     await db.execute(update(User).where(User.id == principal.user_id).values(language=language[:8]))
 
 
-async def create_user(
-    database: Database, tenant: TenantOf, login: str, name: str, password: str, *, role: str, now: int
-) -> User:
-    """Add a user with a role in the whole tenant, made when missing; raises :class:`AccountError`."""
-    login = login.strip().casefold()
+def login_name(text: str) -> str:
+    """A login name in its stored form; raises :class:`AccountError`."""
+    login = text.strip().casefold()
     if _LOGIN.fullmatch(login) is None:
         raise AccountError(f"Login name {login[:100]!r} is not usable: 2 to 100 characters without spaces.")
+    return login
+
+
+async def create_user(
+    database: Database, tenant: TenantOf, login: str, name: str, password: str, *, role: str, now: int,
+    author: str = "command line", address: str = "",
+) -> User:  # fmt: skip
+    """Add a user with a role in the whole tenant, made when missing; raises :class:`AccountError`."""
+    login = login_name(login)
     passwords.check_new(password, login)
     stored = await passwords.hash_password(password)
     try:
         async with database.write() as db:
             owner = await ensure_tenant(db, tenant)
-            user = User(
-                tenant_id=owner.id, login=login, name=name.strip()[:200] or login, created_at=now,
-                password_hash=stored, language="", disabled_at=None, failed_logins=0, locked_until=None,
-            )  # fmt: skip
+            user = new_user(owner.id, login, name, stored, now)
             db.add(user)
             await db.flush()
             await grant(db, user, role)
+            record(db, Program(owner.id, author, address), "created", "user", login, object_id=user.id,
+                   after={"name": user.name, "grants": [role]})  # fmt: skip
             return user
     except IntegrityError as error:
         raise AccountConflict(f"Login name {login!r} is taken.") from error
+
+
+def new_user(tenant_id: int, login: str, name: str, password_hash: str, now: int, email: str = "") -> User:
+    """The row of somebody new; ``password_hash`` "" is of somebody who comes through the identity provider only."""
+    return User(
+        tenant_id=tenant_id, login=login, name=name.strip()[:200] or login, created_at=now, email=email[:200],
+        password_hash=password_hash, language="", disabled_at=None, failed_logins=0, locked_until=None,
+        totp_secret="", totp_step=0, recovery="", subject=None,
+    )  # fmt: skip
 
 
 async def ensure_tenant(db: AsyncSession, tenant: TenantOf) -> Tenant:

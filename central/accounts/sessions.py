@@ -1,6 +1,7 @@
 """Browser sessions: a random token in the cookie, its SHA-256 in the table, sliding expiry with an absolute end."""
 
 import secrets
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from sqlalchemy import delete, select, update
@@ -9,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from central.accounts.models import LoginSession, User
 from central.accounts.principal import Principal
 from central.accounts.tokens import digest, new_token
+from central.audit.service import record
+from central.errors import NotFound
 from central.store.engine import Database
 
 IDLE_S: Final = 12 * 3600
@@ -72,3 +75,38 @@ async def close_others(db: AsyncSession, principal: Principal) -> None:
             LoginSession.user_id == principal.user_id, LoginSession.token_hash != principal.proof
         )
     )
+
+
+async def close_all(db: AsyncSession, user_id: int) -> None:
+    """End every session of a user."""
+    await db.execute(delete(LoginSession).where(LoginSession.user_id == user_id))
+
+
+def session_id(row: LoginSession) -> str:
+    """What a session is called; it opens nothing."""
+    return row.token_hash.hex()[:16]
+
+
+async def list_sessions(db: AsyncSession, user_id: int, now: int) -> Sequence[LoginSession]:
+    """A user's sessions that are not over, the last used first."""
+    query = select(LoginSession).where(LoginSession.user_id == user_id, LoginSession.expires_at > now)
+    return (await db.scalars(query.order_by(LoginSession.seen_at.desc(), LoginSession.created_at.desc()))).all()
+
+
+async def close_one(db: AsyncSession, who: Principal, user_id: int, name: str, now: int) -> None:
+    """End one session of a user, one's own or by who manages accounts; raises :class:`NotFound`."""
+    rows = await list_sessions(db, user_id, now)
+    row = next((each for each in rows if session_id(each) == name), None)
+    if row is None:
+        raise NotFound("session", name)
+    user = row.user
+    record(db, who, "session-ended", "user", user.login, object_id=user_id,
+           before={"address": row.address, "agent": row.agent})  # fmt: skip
+    await db.delete(row)
+    await db.flush()
+
+
+async def close_own_others(db: AsyncSession, principal: Principal) -> None:
+    """The same as :func:`close_others`, by the person's own wish."""
+    await close_others(db, principal)
+    record(db, principal, "sessions-ended", "user", principal.login, object_id=principal.user_id)

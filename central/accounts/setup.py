@@ -6,7 +6,8 @@ import secrets
 
 from central.accounts.errors import SetupRefused
 from central.accounts.models import User
-from central.accounts.service import LoginGate, TenantOf, count_users, create_user
+from central.accounts.service import TenantOf, count_users, create_user
+from central.accounts.throttle import LoginGate
 from central.store.engine import Database
 
 
@@ -50,6 +51,9 @@ class Setup:
             if not hmac.compare_digest(self.code.encode(), code.strip().lower().encode()):
                 gate.addresses.failed(address, now)
                 raise SetupRefused("The setup code is wrong. It stands in the server's log of its last start.")
-            user = await create_user(database, tenant, login, name, password, role="administrator", now=now)
+            user = await create_user(
+                database, tenant, login, name, password, role="administrator", now=now, author="first run",
+                address=address,
+            )  # fmt: skip
             self.code = None
             return user

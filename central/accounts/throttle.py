@@ -3,6 +3,8 @@
 from collections import OrderedDict
 from typing import Final
 
+from central.accounts.errors import LoginThrottled
+
 FREE_TRIES: Final = 5
 FREE_TRIES_ADDRESS: Final = 20  # a whole office may sit behind one address
 FIRST_WAIT_S: Final = 15
@@ -37,3 +39,16 @@ class Throttle:
         self._entries[name] = (failures + 1, now)
         if len(self._entries) > _MAX_ENTRIES:
             self._entries.popitem(last=False)
+
+
+class LoginGate:
+    """What one process remembers of failed logins; one per application."""
+
+    def __init__(self) -> None:
+        self.addresses = Throttle(FREE_TRIES_ADDRESS)
+        self.strangers = Throttle(FREE_TRIES)
+
+    def check_address(self, address: str, now: int) -> None:
+        """Raise :class:`LoginThrottled` while ``address`` has to wait."""
+        if wait := self.addresses.retry_after(address, now):
+            raise LoginThrottled(wait)

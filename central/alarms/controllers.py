@@ -13,6 +13,7 @@ from central.accounts.principal import Principal
 from central.alarms import service, subscriptions
 from central.alarms.schemas import AcknowledgeIn, AlarmOut, NewSubscriptionOut, SubscriptionIn, SubscriptionOut
 from central.alarms.severity import Severity
+from central.api.idempotency import SECRET
 from central.api.paging import DEFAULT_LIMIT, Cursor, Limit, about_cursor, answer, decode
 from central.api.query import parse_choice
 from central.api.schemas import Page
@@ -72,17 +73,15 @@ class AlarmController(Controller):
         self, db: Db, principal: Who, alarm_id: FromPath[int], data: JSONBody[AcknowledgeIn]
     ) -> AlarmOut:
         """Say that somebody takes care of an open alarm; 409 when somebody does already."""
-        view = await service.acknowledge(
-            db, principal.tenant_id, alarm_id, by=principal.author, note=data.note, now=int(time.time())
-        )
+        view = await service.acknowledge(db, principal, alarm_id, note=data.note, now=int(time.time()))
         return AlarmOut.of(view)
 
-    @get("/subscriptions")
+    @get("/subscriptions", opt=may(Permission.SETTINGS))
     async def list_subscriptions(self, db: Db, principal: Who) -> Page[SubscriptionOut]:
-        """List who is told of alarms."""
+        """List who is told of alarms (administrators)."""
         return Page([SubscriptionOut.of(row) for row in await subscriptions.subscriptions(db, principal.tenant_id)])
 
-    @post("/subscriptions", opt=may(Permission.SETTINGS))
+    @post("/subscriptions", opt=may(Permission.SETTINGS) | SECRET)
     async def create_subscription(
         self, db: Db, principal: Who, data: JSONBody[SubscriptionIn]
     ) -> Response[NewSubscriptionOut]:
@@ -91,12 +90,11 @@ class AlarmController(Controller):
         ``Metergate-Signature`` is ``sha256=`` and the hex HMAC-SHA256 of the body; ``Metergate-Delivery`` numbers it.
         """
         row = await subscriptions.subscribe(
-            db, principal.tenant_id, data.kind, data.target, Severity[data.least.upper()], by=principal.author,
-            now=int(time.time()),
-        )  # fmt: skip
+            db, principal, data.kind, data.target, Severity[data.least.upper()], now=int(time.time())
+        )
         return Response(NewSubscriptionOut(SubscriptionOut.of(row), row.secret), status_code=201)
 
     @delete("/subscriptions/{subscription_id:int}", opt=may(Permission.SETTINGS))
     async def delete_subscription(self, db: Db, principal: Who, subscription_id: FromPath[int]) -> None:
         """Tell an address no more (administrators)."""
-        await subscriptions.unsubscribe(db, principal.tenant_id, subscription_id)
+        await subscriptions.unsubscribe(db, principal, subscription_id)

@@ -13,10 +13,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.alarms.models import Alarm, AlarmNotice, AlarmSubscription
 from central.alarms.severity import Severity
+from central.api.query import instant_text, optional_text
+from central.audit.service import Author, record
 from central.errors import Conflict, NotFound, Refused
 from central.registry.models import Meter
 from central.store.pages import Page, bounded, place
 from central.store.upsert import upsert
+from central.webhooks import outbox
+from central.webhooks.kinds import Kind
 
 STATES: Final = ("open", "acknowledged", "closed")
 ACTIVE: Final = "active"  # open or acknowledged
@@ -142,7 +146,9 @@ async def alarms(
 ) -> Page[AlarmView]:
     """Alarms, newest first; ``state`` one of :data:`STATES` or :data:`ACTIVE`; ``after`` the ``next`` of a page."""
     limit = bounded(limit)
-    query = _alarms(tenant_id).where(Alarm.severity >= int(least)).order_by(Alarm.opened_at.desc(), Alarm.id.desc())
+    # "+ 0": one meter's few are sorted; the index of the whole tenant, which has this order, would be walked through
+    opened = Alarm.opened_at if meter_id is None else Alarm.opened_at + 0
+    query = _alarms(tenant_id).where(Alarm.severity >= int(least)).order_by(opened.desc(), Alarm.id.desc())
     for column, value in ((Alarm.source, source), (Alarm.code, code), (Alarm.meter_id, meter_id)):
         if value is not None:
             query = query.where(column == value)
@@ -164,9 +170,7 @@ async def get_alarm(session: AsyncSession, tenant_id: int, alarm_id: int) -> Ala
     return _view(row)
 
 
-async def acknowledge(
-    session: AsyncSession, tenant_id: int, alarm_id: int, *, by: str, note: str, now: int
-) -> AlarmView:
+async def acknowledge(session: AsyncSession, who: Author, alarm_id: int, *, note: str, now: int) -> AlarmView:
     """Somebody takes care of an open alarm: who, when, and what they say.
 
     Raises :class:`Conflict` when somebody else has, :class:`Refused` when it is closed.
@@ -175,14 +179,16 @@ async def acknowledge(
         raise Refused("note", f"has more than {_MOST_NOTE} characters")
     taken: Any = await session.execute(
         update(Alarm)
-        .where(Alarm.tenant_id == tenant_id, Alarm.id == alarm_id, Alarm.state == "open")
-        .values(state="acknowledged", acknowledged_at=now, acknowledged_by=by[:200], note=note)
+        .where(Alarm.tenant_id == who.tenant_id, Alarm.id == alarm_id, Alarm.state == "open")
+        .values(state="acknowledged", acknowledged_at=now, acknowledged_by=who.author[:200], note=note)
     )
-    found = await get_alarm(session, tenant_id, alarm_id)
+    found = await get_alarm(session, who.tenant_id, alarm_id)
     if not taken.rowcount:
         if found.state == "closed":
             raise Refused("state", "the alarm is closed: there is nothing left to acknowledge")
         raise Conflict(f"{found.acknowledged_by} has acknowledged it already.")
+    record(session, who, "acknowledged", "alarm", found.meter, object_id=alarm_id,
+           after={"code": found.code, "note": note})  # fmt: skip
     return found
 
 
@@ -201,6 +207,7 @@ async def _enter(
     session.add(row)
     await session.flush()
     if condition.closed_at is None:
+        await _publish(session, row, Kind.ALARM_OPENED)
         wanted = select(AlarmSubscription.id).where(
             AlarmSubscription.tenant_id == tenant_id, AlarmSubscription.least <= row.severity
         )
@@ -212,8 +219,21 @@ async def _close(session: AsyncSession, row: Alarm, at: int, now: int) -> None:
     if row.state == "closed":
         return
     row.state = "closed"
+    await _publish(session, row, Kind.ALARM_CLOSED)
     told = select(AlarmNotice.subscription_id).where(AlarmNotice.alarm_id == row.id, AlarmNotice.what == "opened")
     await _tell(session, row, "closed", (await session.scalars(told)).all(), now)
+
+
+async def _publish(session: AsyncSession, row: Alarm, kind: Kind) -> None:
+    """Tell webhooks, in the transaction of the change."""
+    if hooks := await outbox.listening(session, row.tenant_id, kind):
+        meter = await session.get_one(Meter, row.meter_id)
+        event = {
+            "alarm": row.id, "source": row.source, "code": row.code, "severity": Severity(row.severity).word,
+            "state": row.state, "text": row.text, "meter": meter.key, "meter_name": meter.name or meter.serial,
+            "opened_at": instant_text(row.opened_at), "closed_at": optional_text(row.closed_at),
+        }  # fmt: skip
+        await outbox.put(session, hooks, kind, [event])
 
 
 async def _tell(session: AsyncSession, row: Alarm, what: str, subscriptions: Sequence[int], now: int) -> None:

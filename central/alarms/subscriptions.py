@@ -1,9 +1,8 @@
 """Who is told of alarms."""
 
-import re
 import secrets
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from sqlalchemy import delete, select
@@ -12,10 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.alarms.models import AlarmNotice, AlarmSubscription
 from central.alarms.severity import Severity
+from central.audit.service import Author, record
 from central.errors import Conflict, NotFound, Refused
+from central.mail import is_address
+from central.webhooks.http import check_url
 
 KINDS: Final = ("email", "webhook")
-_ADDRESS: Final = re.compile(r"[^\s@<>,;:\"()\[\]\\\x00-\x1f\x7f]{1,64}@[A-Za-z0-9.-]{1,255}")
 
 
 async def subscriptions(session: AsyncSession, tenant_id: int) -> Sequence[AlarmSubscription]:
@@ -25,45 +26,47 @@ async def subscriptions(session: AsyncSession, tenant_id: int) -> Sequence[Alarm
 
 
 async def subscribe(
-    session: AsyncSession, tenant_id: int, kind: str, target: str, least: Severity, *, by: str, now: int
+    session: AsyncSession, who: Author, kind: str, target: str, least: Severity, *, now: int
 ) -> AlarmSubscription:
     """Enter a subscription; a webhook gets a secret to sign with. Raises :class:`Refused`, :class:`Conflict`."""
     _check(kind, target)
     row = AlarmSubscription(
-        tenant_id=tenant_id, kind=kind, target=target, least=int(least),
-        secret=secrets.token_hex(32) if kind == "webhook" else "", created_at=now, created_by=by[:200],
+        tenant_id=who.tenant_id, kind=kind, target=target, least=int(least),
+        secret=secrets.token_hex(32) if kind == "webhook" else "", created_at=now, created_by=who.author[:200],
     )  # fmt: skip
     try:
         async with session.begin_nested():
             session.add(row)
     except IntegrityError as error:
         raise Conflict(f"{target[:100]!r} is told already; remove that subscription first.") from error
+    record(session, who, "created", "alarm_subscription", _name(row), object_id=row.id, after=_facts(row))
     return row
 
 
-async def unsubscribe(session: AsyncSession, tenant_id: int, subscription_id: int) -> None:
+async def unsubscribe(session: AsyncSession, who: Author, subscription_id: int) -> None:
     """Remove a subscription and what was on its way to it; raises :class:`NotFound`."""
     row = await session.get(AlarmSubscription, subscription_id)
-    if row is None or row.tenant_id != tenant_id:
+    if row is None or row.tenant_id != who.tenant_id:
         raise NotFound("subscription", subscription_id)
+    record(session, who, "deleted", "alarm_subscription", _name(row), object_id=row.id, before=_facts(row))
     await session.execute(delete(AlarmNotice).where(AlarmNotice.subscription_id == subscription_id))
     await session.delete(row)
     await session.flush()
 
 
+def _name(row: AlarmSubscription) -> str:
+    """What the audit log calls it; of a web address only the host: the rest may let in who knows it."""
+    return row.target if row.kind == "email" else urlsplit(row.target).netloc
+
+
+def _facts(row: AlarmSubscription) -> dict[str, Any]:
+    return {"kind": row.kind, "target": _name(row), "least": Severity(row.least).word}
+
+
 def _check(kind: str, target: str) -> None:
     if kind not in KINDS:
         raise Refused("kind", f"{kind[:32]!r} is not one of {', '.join(KINDS)}")
-    if len(target) > 500:
-        raise Refused("target", "has more than 500 characters")
-    if kind == "email":
-        if not _ADDRESS.fullmatch(target):
-            raise Refused("target", f"{target[:100]!r} is no e-mail address such as ana@example.org")
-        return
-    try:
-        parts = urlsplit(target)
-        usable = parts.scheme in ("http", "https") and parts.hostname and not parts.username and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or not target.isascii() or re.search(r"[\x00-\x20\x7f]", target):
-        raise Refused("target", f"{target[:100]!r} is no address such as https://example.org/alarms (without password)")
+    if kind == "webhook":
+        check_url(target, "target")
+    elif len(target) > 500 or not is_address(target):
+        raise Refused("target", f"{target[:100]!r} is no e-mail address such as ana@example.org")

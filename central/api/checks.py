@@ -8,6 +8,7 @@ import msgspec
 from litestar import Request
 from litestar.handlers import BaseRouteHandler
 
+from central.api.conditions import check_syntax
 from central.api.problems import ApiError, from_msgspec
 from central.api.query import refuse_unknown, wanted
 
@@ -17,9 +18,18 @@ _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 async def check_request(request: Request[Any, Any, Any]) -> None:
     """Hook ``before_request`` of the API."""
+    _check_numbers(request)
+    check_syntax(request.headers)
     wanted(request, request.route_handler.opt.get("offers", (JSON,)))
     await refuse_unknown(request)
     await _check_body(request)
+
+
+def _check_numbers(request: Request[Any, Any, Any]) -> None:
+    """Row ids end at 63 bits; beyond there is nothing, not an error of the database."""
+    for number in request.path_params.values():
+        if isinstance(number, int) and not 0 < number < 1 << 63:
+            raise ApiError(404, f"There is nothing with the number {str(number)[:40]}.")
 
 
 async def _check_body(request: Request[Any, Any, Any]) -> None:

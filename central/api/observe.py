@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from central.accounts.cookies import is_https
 from central.accounts.principal import Principal
+from central.api.conditions import coded
 
 _log = structlog.get_logger("central.web")
 
@@ -49,6 +50,11 @@ async def add_headers(message: Message, scope: Scope) -> None:
         return
     headers = list(message.get("headers", []))
     present = {name.lower() for name, _ in headers}
+    if b"content-encoding" in present and scope["path"].startswith("/api/"):
+        headers = [
+            (name, coded(value.decode()).encode()) if name.lower() == b"etag" else (name, value)
+            for name, value in headers
+        ]
     wanted = dict(HEADERS)
     if scope["path"].startswith("/api/"):
         wanted["content-security-policy"] = _DATA_POLICY

@@ -13,12 +13,23 @@ from typing import Any, Final
 import msgspec
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
+from sqlalchemy.exc import SQLAlchemyError
 
-from central.accounts.errors import AccountConflict, AccountError, LoginRefused, LoginThrottled, SetupRefused
-from central.errors import Conflict, NotFound, Refused
+from central.accounts.errors import (
+    AccountConflict,
+    AccountError,
+    BeyondOwnRights,
+    LoginRefused,
+    LoginThrottled,
+    SetupRefused,
+)
+from central.errors import Conflict, NotFound, OutOfReach, Refused
+from central.store.faults import is_passing
 
 MEDIA_TYPE: Final = "application/problem+json"
 _PATH = re.compile(r" - at `\$\.?(.*)`$")
+#: SQLSTATE of transactions that lost to another: serialization failure, deadlock.
+_RACES: Final = ("40001", "40P01")
 _UNKNOWN = re.compile(r"unknown field `([^`]*)`")
 
 
@@ -81,9 +92,16 @@ def from_msgspec(error: msgspec.MsgspecError, fields: Iterable[str] = ()) -> Api
     )
 
 
-def describe(error: Exception) -> tuple[ApiError, bool]:
-    """Return what to answer to ``error``, and whether it is our own fault and has to be logged."""
+def describe(error: Exception, *, conditional: bool = False) -> tuple[ApiError, bool]:
+    """Return what to answer to ``error``, and whether it is our own fault and has to be logged.
+
+    ``conditional``: the request was to be done only while nobody else changes what it is about.
+    """
     answer = error if isinstance(error, ApiError) else _account_error(error) or _service_error(error)
+    if answer is None and getattr(getattr(error, "orig", None), "sqlstate", None) in _RACES:
+        answer = ApiError(
+            412 if conditional else 409, "Somebody else changed this at the same moment. Read it again and repeat."
+        )
     if answer is None and isinstance(error, ValidationException):
         answer = ApiError(422, "The request has values that cannot be used.", _faults(error.extra))
     elif answer is None and isinstance(error, HTTPException) and error.status_code < 500:
@@ -92,6 +110,8 @@ def describe(error: Exception) -> tuple[ApiError, bool]:
         return answer, False
     if isinstance(error, HTTPException) and error.status_code == HTTPStatus.SERVICE_UNAVAILABLE:
         return ApiError(503, error.detail, headers=error.headers), False
+    if isinstance(error, SQLAlchemyError | ConnectionError) and is_passing(error):
+        return ApiError(503, "The database is busy or out of reach.", headers={"Retry-After": "5"}), True
     return ApiError(500, "Something went wrong here; the log has the details."), True
 
 
@@ -111,7 +131,7 @@ def _account_error(error: Exception) -> ApiError | None:
             return ApiError(429, str(error), headers={"Retry-After": str(error.retry_after)})
         case LoginRefused():
             return ApiError(401, str(error))
-        case SetupRefused():
+        case SetupRefused() | BeyondOwnRights():
             return ApiError(403, str(error))
         case AccountConflict():
             return ApiError(409, str(error))
@@ -129,6 +149,8 @@ def _service_error(error: Exception) -> ApiError | None:
             return ApiError(422, str(error), [Fault(error.field, error.message)])
         case Conflict():
             return ApiError(409, str(error))
+        case OutOfReach():
+            return ApiError(403, str(error))
         case _:
             return None
 

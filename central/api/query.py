@@ -113,19 +113,19 @@ async def refuse_unknown(request: Request[Any, Any, Any]) -> None:
     faults += [
         Fault(name, "given more than once")
         for name in request.query_params
-        if name in known and len(request.query_params.getall(name)) > 1
+        if known.get(name) is False and len(request.query_params.getall(name)) > 1
     ]
     if faults:
         raise ApiError(422, f"The query is not usable: {faults[0].path}: {faults[0].message}", faults)
 
 
-def _known(request: Request[Any, Any, Any]) -> frozenset[str]:
-    """Names of the handler's query parameters, worked out once and kept with it."""
+def _known(request: Request[Any, Any, Any]) -> dict[str, bool]:
+    """Names of the handler's query parameters, and whether each may be repeated; worked out once and kept with it."""
     handler = request.route_handler
-    known: frozenset[str] | None = handler.opt.get(_KNOWN)
+    known: dict[str, bool] | None = handler.opt.get(_KNOWN)
     if known is None:
         model = handler.create_kwargs_model(path_parameters=request.path_params)
-        known = frozenset(p.field_alias for p in model.expected_query_params if p.param_type == ParamType.QUERY)
+        known = {p.field_alias: p.is_sequence for p in model.expected_query_params if p.param_type == ParamType.QUERY}
         handler.opt[_KNOWN] = known
     return known
 

@@ -168,9 +168,7 @@ class CceeController(Controller):
     async def patch_ccee_meter(self, db: Db, principal: Who, key: Key, data: JSONBody[ExpectedIn]) -> CceeMeterOut:
         """Say whether the CCEE is expected at a meter; null: where its gateway tells of a forward."""
         view = await get_meter(db, principal.tenant_id, key)
-        await expectation.set_expected(
-            db, principal.tenant_id, view.meter.id, data.expected, principal.author, int(time.time())
-        )
+        await expectation.set_expected(db, principal, view.meter, data.expected, int(time.time()))
         return await _meter(db, view)
 
     @get("/meters/{key:str}/days")

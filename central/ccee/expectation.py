@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from central.audit.service import Author, record
 from central.ccee.models import CceeMeter
 from central.fleet.models import GatewayHealth, GatewayLive
 from central.fleet.states import decode_state
@@ -28,15 +29,17 @@ def is_expected(row: CceeMeter | None, start: int) -> bool:
     return row.forward_since is not None and row.forward_since <= start
 
 
-async def set_expected(
-    session: AsyncSession, tenant_id: int, meter_id: int, expected: bool | None, by: str, now: int
-) -> CceeMeter:
+async def set_expected(session: AsyncSession, who: Author, meter: Meter, expected: bool | None, now: int) -> CceeMeter:
     """Say whether the CCEE reads this meter; None: by its forward."""
+    before = await session.get(CceeMeter, meter.id)
+    record(session, who, "changed", "ccee_meter", meter.key, object_id=meter.id,
+           before={"expected": before.expected if before else None}, after={"expected": expected})  # fmt: skip
     row = {
-        "meter_id": meter_id, "tenant_id": tenant_id, "expected": expected, "said_by": by[:200], "said_at": now,
+        "meter_id": meter.id, "tenant_id": who.tenant_id, "expected": expected, "said_by": who.author[:200],
+        "said_at": now,
     }  # fmt: skip
     await session.execute(upsert(session, CceeMeter, update=("expected", "said_by", "said_at")), [row])
-    found = await session.get(CceeMeter, meter_id, populate_existing=True)
+    found = await session.get(CceeMeter, meter.id, populate_existing=True)
     assert found is not None  # noqa: S101 - it has just been entered
     return found
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from central.accounts.reach import is_part
 from central.ccee.models import CceeConnection
 from central.ccee.verdicts import SELF_TEST, Outcome
 from central.fleet.models import GatewayLive
@@ -65,6 +66,8 @@ async def forwards(
         state = decode_state(live)
         meters = meter_states(state)
         for each in sorted(state.forwards if state else (), key=lambda each: (each.listen, each.meter)):
+            if each.meter not in names and is_part(session, live.gateway_id):
+                continue
             own = meters.get(each.meter)
             lines.append(
                 ForwardLine(

@@ -1,20 +1,17 @@
 """Gateways in the API: what they are, how they are, and commands to them."""
 
-import hashlib
-import re
 from typing import Annotated, Any, Final
 
-import msgspec
 from litestar import Controller, Request, Response, delete, get, patch, post, put
 from litestar.di import NamedDependency
-from litestar.params import FromPath, HeaderParameter, JSONBody, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.guards import narrow
 from central.accounts.permissions import Permission, may
 from central.accounts.principal import Principal
 from central.api.paging import DEFAULT_LIMIT, Cursor, Limit, answer, decode, own_path
-from central.api.problems import ApiError, invalid
+from central.api.problems import invalid
 from central.api.query import instant_text, parse_choice, parse_span
 from central.api.schemas import Page
 from central.errors import NotFound
@@ -31,24 +28,21 @@ from central.fleet.schemas import (
     ModuleHealthOut,
     ModuleSeriesOut,
 )
-from central.registry import entry
+from central.registry import changes, entry, records
+from central.registry.kinds import GATEWAY, MODULE
 from central.registry.models import CommunicationModule, Gateway, Meter
-from central.registry.schemas import GatewayIn, ModuleOut
-from central.registry.service import find_gateways, gateway_modules, get_gateway
+from central.registry.service import find_gateways, get_gateway
+from central.registry.shapes import answer_of, given, input_of, output_of
+from central.store.pages import MAX_LIMIT
 
 Db = NamedDependency[AsyncSession]
 Who = NamedDependency[Principal]
 Asked = Request[Any, Any, Any]
 From = Annotated[str | None, QueryParameter(name="from", description="First instant: RFC 3339 or seconds since 1970")]
 To = Annotated[str | None, QueryParameter(name="to", description="Instant after the last one; now unless given")]
-Repeat = Annotated[
-    str | None,
-    HeaderParameter(name="Idempotency-Key", description="A text of your own; the same text gives the same command"),
-]
 
 STATUSES: Final = ("queued", "sent", "done", "failed", "expired")
 _DAY: Final = 86400
-_REPEAT_KEY: Final = re.compile(r"[\x21-\x7e]{1,200}")
 
 
 class GatewayController(Controller):
@@ -83,25 +77,37 @@ class GatewayController(Controller):
 
     @put("/{key:str}", opt=may(Permission.REGISTRY))
     async def put_gateway(
-        self, request: Asked, db: Db, principal: Who, key: FromPath[str], data: JSONBody[GatewayIn]
+        self,
+        request: Asked,
+        db: Db,
+        principal: Who,
+        key: FromPath[str],
+        data: JSONBody[input_of(GATEWAY)],  # type: ignore[valid-type]
     ) -> Response[GatewayOut]:
         """Enter a gateway (201) or replace what is entered of it (200)."""
-        _, new = await entry.put(db, principal.tenant_id, Gateway, key, data)
+        row = await changes.put(db, principal, GATEWAY, key, given(data), replace=True)
+        new = row.status == "new"
         body = GatewayOut.of(await get_gateway(db, principal.tenant_id, key))
         return Response(body, status_code=201 if new else 200, headers={"Location": own_path(request)} if new else None)
 
     @patch("/{key:str}", opt=may(Permission.REGISTRY))
-    async def patch_gateway(self, db: Db, principal: Who, key: FromPath[str], data: JSONBody[GatewayIn]) -> GatewayOut:
+    async def patch_gateway(
+        self,
+        db: Db,
+        principal: Who,
+        key: FromPath[str],
+        data: JSONBody[input_of(GATEWAY)],  # type: ignore[valid-type]
+    ) -> GatewayOut:
         """Change the given fields of a gateway."""
-        await entry.patch(db, principal.tenant_id, Gateway, key, data)
+        await changes.patch(db, principal, GATEWAY, key, given(data))
         return GatewayOut.of(await get_gateway(db, principal.tenant_id, key))
 
     @get("/{key:str}/modules")
-    async def list_gateway_modules(self, db: Db, principal: Who, key: FromPath[str]) -> Page[ModuleOut]:
+    async def list_gateway_modules(self, db: Db, principal: Who, key: FromPath[str]) -> Page[output_of(MODULE)]:  # type: ignore[valid-type]
         """List the communication modules seen at a gateway."""
         gateway = await entry.get(db, principal.tenant_id, Gateway, key)
-        rows = await gateway_modules(db, principal.tenant_id, gateway.id)
-        return Page([ModuleOut.of(row, gateway.key) for row in rows])
+        rows = await records.page(db, principal.tenant_id, MODULE, filters={"gateway": gateway.id}, limit=MAX_LIMIT)
+        return Page([answer_of(MODULE, row) for row in rows.items])
 
     @get("/{key:str}/health")
     async def get_health(
@@ -143,19 +149,12 @@ class GatewayController(Controller):
         principal: Who,
         key: FromPath[str],
         data: JSONBody[CommandIn],
-        repeat: Repeat = None,
     ) -> Response[CommandOut]:
-        """Queue a command (201). With ``Idempotency-Key``, asking again returns the first one (200)."""
+        """Queue a command (201)."""
         if isinstance(data, CONTROLLING):
             narrow(db, principal, Permission.CONTROL)
         gateway = await entry.get(db, principal.tenant_id, Gateway, key)
-        command_id = _command_id(principal, gateway, repeat)
-        if command_id is not None and (found := await _repeated(db, principal, command_id, data)) is not None:
-            return Response(CommandOut.of(found), status_code=200)
-        row = await service.enqueue(
-            db, principal.tenant_id, gateway, data.action(), by=principal.author, lifetime=data.lifetime,
-            command_id=command_id,
-        )  # fmt: skip
+        row = await service.order(db, principal, gateway, data.action(), lifetime=data.lifetime)
         view = await service.get_command(db, principal.tenant_id, row.id)
         return Response(CommandOut.of(view), status_code=201, headers={"Location": f"/api/v1/commands/{row.id}"})
 
@@ -201,26 +200,4 @@ class CommandController(Controller):
     @delete("/{command_id:str}", opt=may(Permission.COMMAND), status_code=200)
     async def cancel_command(self, db: Db, principal: Who, command_id: FromPath[str]) -> CommandOut:
         """Take back a command that was not sent yet."""
-        return CommandOut.of(await service.cancel(db, principal.tenant_id, command_id, principal.author))
-
-
-def _command_id(principal: Principal, gateway: Gateway, repeat: str | None) -> str | None:
-    """The same person, gateway and text give the same command id, in every process and for ever."""
-    if repeat is None:
-        return None
-    if _REPEAT_KEY.fullmatch(repeat) is None:
-        raise invalid("Idempotency-Key", "has to be 1 to 200 visible ASCII characters")
-    text = f"{principal.tenant_id}/{principal.user_id}/{gateway.id}/{repeat}"
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-async def _repeated(
-    db: AsyncSession, principal: Principal, command_id: str, data: CommandIn
-) -> service.CommandView | None:
-    try:
-        found = await service.get_command(db, principal.tenant_id, command_id)
-    except NotFound:
-        return None
-    if msgspec.to_builtins(found.action) != msgspec.to_builtins(data.action()):
-        raise ApiError(422, "This Idempotency-Key was used for another command. Use a new one.")
-    return found
+        return CommandOut.of(await service.cancel(db, principal, command_id))

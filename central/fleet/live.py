@@ -7,12 +7,15 @@ import structlog
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from central.api.query import instant_text
 from central.fleet.models import GatewayLive
 from central.ingest.directory import Directory, Lookup, TenantEntry
 from central.registry.models import Installation, Meter
 from central.store.engine import Database
 from central.store.faults import is_passing
 from central.store.upsert import upsert
+from central.webhooks import outbox
+from central.webhooks.kinds import Kind
 from shared.ids import Topic
 from shared.wire import GatewayConfig, GatewayState, MeterState, WireError, decode, encode
 
@@ -55,7 +58,7 @@ class States:
                 gateway_id = (await lookup.gateways(tenant, [topic.gateway]))[topic.gateway]
                 if isinstance(said, GatewayConfig):
                     await _store_config(session, gateway_id, said, now)
-                elif await _store_state(session, lookup, tenant, gateway_id, said, now):
+                elif await _store_state(session, lookup, tenant, gateway_id, topic.gateway, said, now):
                     online.append(topic)
         lookup.keep()
         return online
@@ -71,7 +74,7 @@ def _said(topic: Topic, payload: bytes) -> GatewayState | GatewayConfig | None:
 
 
 async def _store_state(
-    session: AsyncSession, lookup: Lookup, tenant: TenantEntry, gateway_id: int, state: GatewayState, now: int
+    session: AsyncSession, lookup: Lookup, tenant: TenantEntry, gateway_id: int, key: str, state: GatewayState, now: int
 ) -> bool:
     before = await session.scalar(select(GatewayLive.online).where(GatewayLive.gateway_id == gateway_id))
     row = {
@@ -86,6 +89,9 @@ async def _store_state(
     await session.execute(upsert(session, GatewayLive, update=columns), [row])
     if state.online:
         await _place_meters(session, lookup, tenant, gateway_id, state.meters, now)
+    if state.online is not bool(before):
+        kind = Kind.GATEWAY_ONLINE if state.online else Kind.GATEWAY_OFFLINE
+        await outbox.publish(session, tenant.id, kind, {"gateway": key, "since": instant_text(now)})
     return state.online and not before
 
 

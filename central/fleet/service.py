@@ -1,5 +1,6 @@
 """Gateways at work: health series, module series, commands to gateways and what became of them."""
 
+import hashlib
 import secrets
 import time
 import tomllib
@@ -11,6 +12,7 @@ import msgspec
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from central.audit.service import Author, record
 from central.errors import NotFound, Refused
 from central.fleet.models import FleetCommand, GatewayHealth, GatewayLive, ModuleHealth
 from central.registry.models import Gateway, Meter
@@ -144,6 +146,25 @@ async def enqueue(
     return row
 
 
+async def order(
+    session: AsyncSession,
+    who: Author,
+    gateway: Gateway,
+    action: Action,
+    *,
+    lifetime: int = DEFAULT_LIFETIME,
+    command_id: str | None = None,
+) -> FleetCommand:
+    """Queue somebody's order (:func:`enqueue`) and enter it into the audit log; no configuration is written there."""
+    row = await enqueue(
+        session, who.tenant_id, gateway, action, by=who.author, lifetime=lifetime, command_id=command_id
+    )
+    told = {"gateway": gateway.key, "order": row.kind, "id": row.id, **_told(action)}
+    key = gateway.key if isinstance(action, ApplyConfig) else action.meter
+    record(session, who, "ordered", "command", key, after=told)
+    return row
+
+
 async def commands(
     session: AsyncSession,
     tenant_id: int,
@@ -180,16 +201,18 @@ async def get_command(session: AsyncSession, tenant_id: int, command_id: str) ->
     return _view(row)
 
 
-async def cancel(session: AsyncSession, tenant_id: int, command_id: str, by: str) -> CommandView:
+async def cancel(session: AsyncSession, who: Author, command_id: str) -> CommandView:
     """Take back a command that was never sent; raises :class:`Refused` once it was."""
-    view = await get_command(session, tenant_id, command_id)
+    view = await get_command(session, who.tenant_id, command_id)
     taken = await session.execute(
         update(FleetCommand)
         .where(FleetCommand.id == command_id, FleetCommand.status == "queued")
-        .values(status="failed", code="cancelled", message=f"cancelled by {by}", finished_at=int(time.time()))
+        .values(status="failed", code="cancelled", message=f"cancelled by {who.author}", finished_at=int(time.time()))
     )
     if taken.rowcount == 0:  # type: ignore[attr-defined]
         raise Refused("command", f"it is {view.row.status} already: only a queued command can be taken back")
+    record(session, who, "cancelled", "command", view.meter or view.gateway,
+           before={"gateway": view.gateway, "order": view.row.kind, "id": command_id})  # fmt: skip
     await session.refresh(view.row)
     return view
 
@@ -222,6 +245,21 @@ def _check_action(action: Action, meter: Meter | None) -> None:
                 raise Refused("toml", f"is not TOML: {error}") from error
         case _:
             pass
+
+
+def _told(action: Action) -> dict[str, Any]:
+    """What the audit log says of an order; of a configuration, which may hold secrets, only which one it was."""
+    match action:
+        case ApplyConfig(toml=text, base=base):
+            return {"base": base, "sha256": hashlib.sha256(text.encode()).hexdigest()}
+        case SetForward(toml=text):
+            return {"forward": tomllib.loads(text)} if text else {"forward": "closed"}
+        case ReadNow(kinds=kinds):
+            return {"kinds": list(kinds)}
+        case ReadRange(start=start, end=end):
+            return {"start": start, "end": end}
+        case _:
+            return {}
 
 
 def _commands(tenant_id: int) -> Any:

@@ -18,6 +18,7 @@ from central.ingest.directory import Directory, Lookup, TenantEntry
 from central.ingest.held import MAX_PARTS, Held
 from central.ingest.models import Rejected, Stream, StreamPart
 from central.metering.days import Blocks
+from central.metering.month_rows import keep_months
 from central.metering.store import (
     check_registers,
     check_snapshot,
@@ -351,7 +352,7 @@ async def _meter_of_event(lookup: Lookup, row: _Row) -> str | None:
 async def _store(session: AsyncSession, lookup: Lookup, rows: Sequence[_Row], now: int, plan: _Plan) -> None:
     """Store rows, each kind in one go; raises when one of them cannot be."""
     blocks = Blocks()
-    registers, snapshots, events, telemetry, connections, captures = [], [], [], [], [], []
+    registers, months, snapshots, events, telemetry, connections, captures = [], [], [], [], [], [], []
     rejected: list[dict[str, Any]] = []
     for row in rows:
         item, tenant = row.item, row.tenant
@@ -363,6 +364,7 @@ async def _store(session: AsyncSession, lookup: Lookup, rows: Sequence[_Row], no
             case RegisterReading() if meter is not None:
                 check_registers(item)
                 registers.append((tenant.id, meter, item))
+                months.append((tenant.id, meter, plan.zones.get(meter, tenant.zone), item))
             case InstantSnapshot() if meter is not None:
                 check_snapshot(item)
                 snapshots.append((tenant.id, meter, item))
@@ -385,6 +387,7 @@ async def _store(session: AsyncSession, lookup: Lookup, rows: Sequence[_Row], no
                 rejected.append(_rejection_of(row, reason, now))
     await blocks.store(session, now)
     await store_registers(session, registers)
+    await keep_months(session, months)
     await store_snapshots(session, snapshots)
     await store_events(session, events, now)
     await store_telemetry(session, telemetry)

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.models import Tenant
 from central.registry.models import CommunicationModule, Gateway, Meter
+from central.registry.words import enter_keys
 from central.store.chunks import chunks
 from central.store.upsert import upsert
 
@@ -92,6 +93,8 @@ class Lookup:
             ]
             await self._session.execute(upsert(self._session, Gateway, keys=("tenant_id", "key")), rows)
             await self._find_gateways(tenant, fresh)
+            ids = {key: self._new.gateways[(tenant.id, key)] for key in fresh}
+            await enter_keys(self._session, tenant.id, Gateway, ids)
         return {key: found for key in wanted if (found := self._known_gateway(tenant, key)) is not None}
 
     def _known_gateway(self, tenant: TenantEntry, key: str) -> int | None:
@@ -122,6 +125,8 @@ class Lookup:
             ]  # fmt: skip
             await self._session.execute(upsert(self._session, Meter, keys=("tenant_id", "key")), rows)
             await self._find_meters(tenant, set(fresh))
+            ids = {key: self._new.meters[(tenant.id, key)] for key in fresh}
+            await enter_keys(self._session, tenant.id, Meter, ids)
 
     async def is_meter(self, tenant: TenantEntry, key: str) -> bool:
         """Whether a meter of this name has been entered; none is made."""
@@ -139,6 +144,7 @@ class Lookup:
                 CommunicationModule.tenant_id == tenant.id, CommunicationModule.key == key
             )
             found = self._new.modules[place] = (await self._session.execute(query)).scalar_one()
+            await enter_keys(self._session, tenant.id, CommunicationModule, {key: found})
         return found
 
     async def _find_meters(self, tenant: TenantEntry, keys: set[str]) -> None:

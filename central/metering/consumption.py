@@ -79,6 +79,14 @@ def month_range(first: date, zone: str) -> tuple[int, int]:
 def month_consumption(series: Series, first: date, zone: str, calendar: TariffCalendar, now: int) -> MonthConsumption:
     """Integrate the part of ``series`` that lies in a local month and has ended by ``now``."""
     start, end = month_range(first, zone)
+    found, count = range_consumption(series, start, end, calendar, now)
+    return MonthConsumption(first, start, end, found, count, series.unit, series.quantity.with_process(6).unit)
+
+
+def range_consumption(
+    series: Series, start: int, end: int, calendar: TariffCalendar, now: int
+) -> tuple[dict[int, PostConsumption], int]:
+    """Integrate the part of ``series`` in [start, end) that has ended by ``now``: by post, and how many intervals."""
     part = series.part(start, max(start, min(end, ceil(now - series.step + 1, series.step))))
     count = len(part.values)
     window = max(1, DEMAND_WINDOW // part.step)
@@ -89,10 +97,9 @@ def month_consumption(series: Series, first: date, zone: str, calendar: TariffCa
         lookup = lookup_for(calendar, part.step, part.start, part.end)
         rows = list(bill_series(values, flags, part.start, lookup, int(NOT_BILLABLE), window).rows())
     posts: dict[int, list[SlotTotal]] = {Post.TOTAL: rows} if rows else {}
-    for row in rows:  # of several months where the calendar's zone is another than the meter's
+    for row in rows:  # of several months where a period or the calendar's zone has parts of them
         posts.setdefault(row.slot % SLOTS_PER_MONTH, []).append(row)
-    found = {post: _post(post, mine, part, window * part.step) for post, mine in posts.items()}
-    return MonthConsumption(first, start, end, found, count, series.unit, series.quantity.with_process(6).unit)
+    return {post: _post(post, mine, part, window * part.step) for post, mine in posts.items()}, count
 
 
 def _post(post: int, rows: list[SlotTotal], part: Series, seconds: int) -> PostConsumption:

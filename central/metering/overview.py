@@ -4,17 +4,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
+from typing import Final
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from central.metering.models import ProfileDay, ProfileSeries
-from central.metering.stored import DAY, between, date_of, days, ever
+from central.metering.models import DAYS, ProfileDay, ProfileSeries
+from central.metering.stored import DAY, between, date_of, days, ever, number
 from central.registry.models import Meter
 from central.store.lists import is_one_of
-from shared.intervals import day_range, local_date
+from shared.intervals import day_range
 from shared.intervals import zone as zone_of
 from shared.quantities import ACTIVE_PROFILE
+
+_SECONDS: Final = 86400
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,53 +51,68 @@ async def held_by_day(
     return found
 
 
-async def first_days(session: AsyncSession, tenant_id: int) -> dict[int, date]:
-    """First local day of which a monitored meter's profile is expected: its first one held, at the latest its entry."""
-    held = (
-        days(ProfileSeries.meter_id, func.min(DAY).label("day"), within=ever())
-        .where(*_active(tenant_id))
-        .group_by(ProfileSeries.meter_id)
-        .subquery()
-    )
-    query = (
-        select(Meter.id, Meter.created_at, held.c.day)
-        .outerjoin(held, held.c.meter_id == Meter.id)
-        .where(Meter.tenant_id == tenant_id, Meter.monitored.is_(True))
-    )
-    utc = zone_of("UTC")
-    return {
-        meter_id: min(local_date(created, utc), date_of(day)) if day else local_date(created, utc)
-        for meter_id, created, day in (await session.execute(query)).all()
-    }
-
-
 async def fleet_days(
-    session: AsyncSession, tenant_id: int, zone: str, first: date, last: date, now: int
+    session: AsyncSession,
+    tenant_id: int,
+    zone: str,
+    first: date,
+    last: date,
+    now: int,
+    only: Sequence[ColumnElement[bool]] = (),
 ) -> Sequence[FleetDay]:
-    """Energy and completeness of every local day ``first`` to ``last``; today counts up to the last full hour."""
+    """Energy and completeness of every local day ``first`` to ``last``; today counts up to the last full hour.
+
+    ``only``: conditions on ``Meter``.
+    """
     ratio = (ProfileSeries.num, ProfileSeries.den, Meter.multiplier_num, Meter.multiplier_den)
     sums = func.sum(ProfileDay.total), func.sum(ProfileDay.held * ProfileSeries.step)
     query = (
         days(DAY, *ratio, *sums, within=between(first, last))
         .join(Meter, Meter.id == ProfileSeries.meter_id)
-        .where(*_active(tenant_id), Meter.monitored.is_(True))
+        .where(*_active(tenant_id), Meter.monitored.is_(True), *only)
         .group_by(DAY, *ratio)
     )
     energy: dict[date, Fraction] = {}
     held: dict[date, int] = {}
-    for number, num, den, times, by, total, seconds in (await session.execute(query)).all():
-        day = date_of(number)
+    for day_number, num, den, times, by, total, seconds in (await session.execute(query)).all():
+        day = date_of(day_number)
         energy[day] = energy.get(day, Fraction(0)) + Fraction(int(total) * num * times, den * by)
         held[day] = held.get(day, 0) + int(seconds)
-    since = sorted((await first_days(session, tenant_id)).values())
+    since = await _since(session, tenant_id, first, only)
     tz = zone_of(zone)
     found = []
     for day in (first + timedelta(days=n) for n in range((last - first).days + 1)):
         start, end = day_range(day, tz)
         length = max(0, min(end, now // 3600 * 3600) - start)
-        meters = sum(1 for begun in since if begun <= day)
+        meters = sum(count for begun, count in since if begun <= number(day))
         found.append(FleetDay(day, energy.get(day, Fraction(0)), held.get(day, 0), meters * length))
     return found
+
+
+async def _since(
+    session: AsyncSession, tenant_id: int, first: date, only: Sequence[ColumnElement[bool]]
+) -> list[tuple[int, int]]:
+    """Day numbers from which on profiles of monitored meters are expected, and of how many.
+
+    That is a meter's first day held, at the latest that of its entry. Its days are looked at only where they could be
+    before its entry and matter, which is the case of few: one that was entered by ``first`` counts from then on.
+    """
+    meters = Meter.tenant_id == tenant_id, Meter.monitored.is_(True), *only
+    entered = Meter.created_at // _SECONDS
+    earliest = (
+        select(ProfileDay.id % DAYS).where(ever()).order_by(ProfileDay.id).limit(1).correlate(ProfileSeries)
+    ).scalar_subquery()
+    held = (
+        select(func.min(earliest))
+        .where(*_active(tenant_id), ProfileSeries.meter_id == Meter.id)
+        .correlate(Meter)
+        .scalar_subquery()
+    )
+    counted = await session.scalar(select(func.count()).where(*meters, entered <= number(first)))
+    late = select(entered.label("entered"), held.label("held")).where(*meters, entered > number(first)).subquery()
+    begun = case((late.c.held < late.c.entered, late.c.held), else_=late.c.entered).label("begun")
+    found = (await session.execute(select(begun, func.count()).group_by(begun))).all()
+    return [(number(first), counted or 0), *((day, count) for day, count in found)]
 
 
 def _active(tenant_id: int) -> tuple[ColumnElement[bool], ColumnElement[bool]]:

@@ -68,9 +68,14 @@ def encode_values(values: Sequence[RegisterValue]) -> bytes:
     return _encoder.encode(values)
 
 
+def decode_values(data: bytes) -> list[RegisterValue]:
+    """Decode ``RegisterSet.data``."""
+    return _decoder.decode(data)
+
+
 def decode_set(row: RegisterSet, multiplier: Fraction) -> RegisterReadingView:
     """Decode a stored reading."""
-    registers = [_register(value, multiplier) for value in _decoder.decode(row.data)]
+    registers = [_register(value, multiplier) for value in decode_values(row.data)]
     return RegisterReadingView(row.id, row.at, row.read_at, row.period, row.resets, row.reset_at, registers)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.errors import Refused
 from central.metering.availability import DayAvailability, day_availability
-from central.metering.calendars import calendar_of
+from central.metering.calendars import calendar_in_force
 from central.metering.consumption import MonthConsumption, month_consumption, month_range, months_back
 from central.metering.models import Event, ProfileDay, ProfileSeries, ProfileVersion, RegisterSet, Snapshot
 from central.metering.registers import RegisterCheck, RegisterReadingView, check_registers, decode_set
@@ -124,7 +124,7 @@ async def consumption_by_post(
     at = int(time.time()) if now is None else now
     firsts = list(months_back(local_date(at, zone_of(view.zone)), months))
     series = await profile(session, view, channel, month_range(firsts[0], view.zone)[0], at + 1)
-    calendar = calendar_of(view.meter.calendar, view.zone)
+    calendar = await calendar_in_force(session, view.meter, view.zone)
     try:
         return [month_consumption(series, first, view.zone, calendar, at) for first in firsts]
     except BillingError as error:  # counts that no meter has
@@ -196,8 +196,9 @@ async def events(
         .outerjoin(Meter, Meter.id == Event.meter_id)
         .outerjoin(Gateway, Gateway.id == Event.gateway_id)
         .where(Event.tenant_id == tenant_id)
-        .order_by(Event.at.desc(), Event.id.desc())
     )
+    # "+ 0": the index of the whole tenant has the order of "at, id", and would be walked through for one meter
+    query = query.order_by(Event.at.desc(), (Event.id if meter_id is None else Event.id + 0).desc())
     for column, value in ((Event.meter_id, meter_id), (Event.gateway_id, gateway_id), (Event.kind, kind)):
         if value is not None:
             query = query.where(column == value)

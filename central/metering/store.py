@@ -1,18 +1,22 @@
 """Write what was measured but profiles: registers, instantaneous values, events; each kind in one statement."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import select, tuple_
+from sqlalchemy import null, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from central.api.query import instant_text, optional_text
 from central.metering.models import Event, RegisterSet, Snapshot
 from central.metering.registers import encode_values
 from central.metering.snapshots import decode_values
+from central.registry.models import Gateway, Meter
 from central.store.chunks import chunks
 from central.store.upsert import upsert
+from central.webhooks import outbox
+from central.webhooks.kinds import Kind
 from shared.quantities import Quantity
 from shared.wire import InstantSnapshot, MeterEvent, RegisterReading, encode
 
@@ -70,22 +74,57 @@ async def store_events(
             "tenant_id": tenant_id, "meter_id": meter_id, "gateway_id": gateway_id, "at": event.at, "until": until,
             "kind": event.kind, "detail": detail, "digest": key[-1], "received_at": now,
         }  # fmt: skip
-    for known in await _own_events(session, [key for key in rows if key[1] is None]):
+    for known in await _stored(session, Event.gateway_id, [key for key in rows if key[1] is None]):
         del rows[known]
     if not rows:
         return
+    await _publish_events(session, rows)
     keys = ("tenant_id", "meter_id", "at", "kind", "digest")
     await session.execute(upsert(session, Event, keys=keys, fill=("until",)), list(rows.values()))
 
 
-async def _own_events(session: AsyncSession, keys: Sequence[tuple[Any, ...]]) -> set[tuple[Any, ...]]:
-    """Which of these events of gateways are stored; without a meter (NULL) no unique key can tell."""
+async def _publish_events(session: AsyncSession, rows: Mapping[tuple[Any, ...], dict[str, Any]]) -> None:
+    """Tell webhooks of events that are not stored yet; about those that are, a later end is no news."""
+    for tenant_id in sorted({row["tenant_id"] for row in rows.values()}):
+        hooks = await outbox.listening(session, tenant_id, Kind.METER_EVENT)
+        if not hooks:
+            continue
+        of_meters = [key for key in rows if key[0] == tenant_id and key[1] is not None]
+        old = await _stored(session, Event.meter_id, of_meters)
+        fresh = [row for key, row in rows.items() if key[0] == tenant_id and key not in old]
+        meters = await _keys_of(session, Meter, {row["meter_id"] for row in fresh})
+        gateways = await _keys_of(session, Gateway, {row["gateway_id"] for row in fresh})
+        events = [
+            {
+                "meter": meters.get(row["meter_id"]), "gateway": gateways.get(row["gateway_id"]), "event": row["kind"],
+                "at": instant_text(row["at"]), "until": optional_text(row["until"]),
+                "detail": msgspec.Raw(row["detail"].encode()),
+            }
+            for row in fresh
+        ]  # fmt: skip
+        await outbox.put(session, hooks, Kind.METER_EVENT, events)
+
+
+async def _keys_of(session: AsyncSession, kind: type[Meter] | type[Gateway], ids: set[int | None]) -> dict[int, str]:
+    """Keys by id."""
+    found: dict[int, str] = {}
+    for part in chunks(sorted(each for each in ids if each is not None), _KEYS):
+        found |= {row[0]: row[1] for row in await session.execute(select(kind.id, kind.key).where(kind.id.in_(part)))}
+    return found
+
+
+async def _stored(session: AsyncSession, of: Any, keys: Sequence[tuple[Any, ...]]) -> set[tuple[Any, ...]]:
+    """Which of these events are stored. ``of``: the meters' (their column), or the gateways' own: without a meter
+    (NULL) no unique key can tell."""
+    own = of is Event.gateway_id
     known = set()
     wanted = set(keys)
-    for part in chunks(sorted({(key[2], key[3]) for key in keys}), _KEYS):
-        query = select(Event.tenant_id, Event.meter_id, Event.gateway_id, Event.at, Event.kind, Event.digest).where(
-            Event.meter_id.is_(None), tuple_(Event.gateway_id, Event.at).in_(part)
-        )
+    for part in chunks(sorted({(key[2] if own else key[1], key[3]) for key in keys}), _KEYS):
+        gateway = Event.gateway_id if own else null()
+        query = select(Event.tenant_id, Event.meter_id, gateway, Event.at, Event.kind, Event.digest)
+        query = query.where(tuple_(of, Event.at).in_(part))
+        if own:
+            query = query.where(Event.meter_id.is_(None))
         known |= {tuple(row) for row in await session.execute(query)} & wanted
     return known
 

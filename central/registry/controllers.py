@@ -1,62 +1,50 @@
-"""The registry in the API: meters and everything they hang on. Handlers parse, call a service, return a shape."""
+"""The registry in the API: for each declared kind list, get, put, patch, delete, history and bulk, made here once.
 
+Meters have a list and an answer of their own: what hangs on them and how they are.
+"""
+
+from collections.abc import Callable
+from inspect import Parameter, Signature
 from typing import Annotated, Any
 
-from litestar import Controller, Request, Response, get, patch, post, put
+import msgspec
+from litestar import Controller, Request, Response, Router, delete, get, patch, post, put
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
-from sqlalchemy import select
+from msgspec import Meta
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from central.accounts.permissions import Permission, may
+from central.accounts.permissions import may
 from central.accounts.principal import Principal
 from central.api.paging import DEFAULT_LIMIT, Cursor, Limit, answer, decode, decode_number, own_path
-from central.api.problems import invalid
-from central.api.schemas import Page, seconds
-from central.registry import changes, entry
-from central.registry.models import (
-    CommunicationModule,
-    Customer,
-    CustomerGroup,
-    Gateway,
-    Installation,
-    Lot,
-    Meter,
-    MeteringPoint,
-    MeterModel,
-)
-from central.registry.schemas import (
-    CustomerIn,
-    CustomerOut,
-    GroupIn,
-    GroupOut,
-    InstallationIn,
-    InstallationOut,
-    LotIn,
-    LotOut,
-    MeterIn,
-    MeterOut,
-    ModelIn,
-    ModelOut,
-    ModuleIn,
-    ModuleOut,
-    PointIn,
-    PointOut,
-)
+from central.api.problems import ApiError
+from central.api.problems import Fault as ApiFault
+from central.api.schemas import Input, Page
+from central.registry import changes, dependents, entry, history, records
+from central.registry.fields import Reference
+from central.registry.file_controllers import import_route
+from central.registry.kinds import BY_NAME, GATEWAY, GROUP, KINDS, METER, Kind
+from central.registry.models import Customer, Gateway, Lot
+from central.registry.plans import Entry, Plan, plan
+from central.registry.schemas import ChangeOut, MeterOut
 from central.registry.service import MeterFilter, find_meters, get_meter
-from central.store.pages import Page as Rows
-from central.store.pages import bounded
+from central.registry.shapes import BulkOut, RowFault, RowResult, answer_of, entry_of, given, input_of, output_of
+from central.store.pages import MAX_LIMIT
 
 Db = NamedDependency[AsyncSession]
 Who = NamedDependency[Principal]
 Asked = Request[Any, Any, Any]
 Search = Annotated[
-    str, QueryParameter(name="q", max_length=200, description="Words that must all occur, in any case of letters")
+    str, QueryParameter(name="q", max_length=200, description="Words that must all occur, by their beginnings")
 ]
+Handler = Callable[..., Any]
+
+_Id = Annotated[int | None, QueryParameter(ge=1, le=(1 << 53) - 1)]
+_Key = Annotated[str | None, QueryParameter(max_length=64)]
 
 
 class MeterController(Controller):
-    """Meters by their key."""
+    """Meters with what hangs on them and how they are."""
 
     path = "/meters"
     tags = ("meters",)
@@ -88,305 +76,274 @@ class MeterController(Controller):
             lot_id=await entry.refer(db, tenant, Lot, lot, "lot"),
             registered=registered,
         )
-        return answer(request, await find_meters(db, tenant, wanted, after=decode(cursor), limit=limit), MeterOut.of)
+        rows = await find_meters(db, tenant, wanted, after=decode(cursor), limit=limit)
+        known = await records.by_keys(db, tenant, METER, (view.meter.key for view in rows.items))
+        return answer(request, rows, lambda view: MeterOut.of(view, known[view.meter.key]))
 
     @get("/{key:str}")
     async def get_meter(self, db: Db, principal: Who, key: FromPath[str]) -> MeterOut:
         """Return one meter."""
-        return MeterOut.of(await get_meter(db, principal.tenant_id, key))
-
-    @put("/{key:str}", opt=may(Permission.REGISTRY))
-    async def put_meter(
-        self, request: Asked, db: Db, principal: Who, key: FromPath[str], data: JSONBody[MeterIn]
-    ) -> Response[MeterOut]:
-        """Enter a meter (201) or replace what is entered of it (200)."""
-        _, new = await entry.put(db, principal.tenant_id, Meter, key, data)
-        return _put(request, MeterOut.of(await get_meter(db, principal.tenant_id, key)), new)
-
-    @patch("/{key:str}", opt=may(Permission.REGISTRY))
-    async def patch_meter(self, db: Db, principal: Who, key: FromPath[str], data: JSONBody[MeterIn]) -> MeterOut:
-        """Change the given fields of a meter."""
-        await entry.patch(db, principal.tenant_id, Meter, key, data)
-        return MeterOut.of(await get_meter(db, principal.tenant_id, key))
+        view = await get_meter(db, principal.tenant_id, key)
+        return MeterOut.of(view, await records.get(db, principal.tenant_id, METER, key))
 
 
-class ModelController(Controller):
-    """Meter models by their key."""
-
-    path = "/models"
-    tags = ("registry",)
-
-    @get()
-    async def list_models(
-        self, request: Asked, db: Db, principal: Who, search: Search = "", cursor: Cursor = None,
-        limit: Limit = DEFAULT_LIMIT,
-    ) -> Response[Page[ModelOut]]:  # fmt: skip
-        """List meter models in order of their key."""
-        rows = await entry.page(db, principal.tenant_id, MeterModel, search=search, after=decode(cursor), limit=limit)
-        return answer(request, rows, ModelOut.of)
-
-    @get("/{key:str}")
-    async def get_model(self, db: Db, principal: Who, key: FromPath[str]) -> ModelOut:
-        """Return one meter model."""
-        return ModelOut.of(await entry.get(db, principal.tenant_id, MeterModel, key))
-
-    @put("/{key:str}", opt=may(Permission.REGISTRY))
-    async def put_model(
-        self, request: Asked, db: Db, principal: Who, key: FromPath[str], data: JSONBody[ModelIn]
-    ) -> Response[ModelOut]:
-        """Enter a meter model (201) or replace it (200)."""
-        row, new = await entry.put(db, principal.tenant_id, MeterModel, key, data)
-        return _put(request, ModelOut.of(row), new)
-
-
-class LotController(Controller):
-    """Lots by their key."""
-
-    path = "/lots"
-    tags = ("registry",)
-
-    @get()
-    async def list_lots(
-        self, request: Asked, db: Db, principal: Who, search: Search = "", cursor: Cursor = None,
-        limit: Limit = DEFAULT_LIMIT,
-    ) -> Response[Page[LotOut]]:  # fmt: skip
-        """List lots in order of their key."""
-        rows = await entry.page(db, principal.tenant_id, Lot, search=search, after=decode(cursor), limit=limit)
-        return answer(request, rows, LotOut.of)
-
-    @get("/{key:str}")
-    async def get_lot(self, db: Db, principal: Who, key: FromPath[str]) -> LotOut:
-        """Return one lot."""
-        return LotOut.of(await entry.get(db, principal.tenant_id, Lot, key))
-
-    @put("/{key:str}", opt=may(Permission.BILLING))
-    async def put_lot(
-        self, request: Asked, db: Db, principal: Who, key: FromPath[str], data: JSONBody[LotIn]
-    ) -> Response[LotOut]:
-        """Enter a lot (201) or replace it (200)."""
-        row, new = await entry.put(db, principal.tenant_id, Lot, key, data)
-        return _put(request, LotOut.of(row), new)
-
-
-class CustomerController(Controller):
-    """Customers by their key in the utility's own systems."""
-
-    path = "/customers"
-    tags = ("registry",)
-
-    @get()
-    async def list_customers(
-        self, request: Asked, db: Db, principal: Who, search: Search = "", cursor: Cursor = None,
-        limit: Limit = DEFAULT_LIMIT,
-    ) -> Response[Page[CustomerOut]]:  # fmt: skip
-        """List customers in order of their key."""
-        tenant = principal.tenant_id
-        rows = await entry.page(db, tenant, Customer, search=search, after=decode(cursor), limit=limit)
-        lots = await entry.keys(db, tenant, Lot, (row.lot_id for row in rows.items))
-        return answer(request, rows, lambda row: CustomerOut.of(row, lots.get(row.lot_id)))
-
-    @get("/{key:str}")
-    async def get_customer(self, db: Db, principal: Who, key: FromPath[str]) -> CustomerOut:
-        """Return one customer."""
-        return await _customer(db, principal, await entry.get(db, principal.tenant_id, Customer, key))
-
-    @put("/{key:str}", opt=may(Permission.REGISTRY))
-    async def put_customer(
-        self, request: Asked, db: Db, principal: Who, key: FromPath[str], data: JSONBody[CustomerIn]
-    ) -> Response[CustomerOut]:
-        """Enter a customer (201) or replace it (200)."""
-        row, new = await entry.put(db, principal.tenant_id, Customer, key, data)
-        return _put(request, await _customer(db, principal, row), new)
-
-
-class PointController(Controller):
-    """Metering points by their key."""
-
-    path = "/points"
-    tags = ("registry",)
-
-    @get()
-    async def list_points(
-        self, request: Asked, db: Db, principal: Who, search: Search = "", cursor: Cursor = None,
-        limit: Limit = DEFAULT_LIMIT,
-    ) -> Response[Page[PointOut]]:  # fmt: skip
-        """List metering points in order of their key."""
-        tenant = principal.tenant_id
-        rows = await entry.page(db, tenant, MeteringPoint, search=search, after=decode(cursor), limit=limit)
-        customers = await entry.keys(db, tenant, Customer, (row.customer_id for row in rows.items))
-        return answer(request, rows, lambda row: PointOut.of(row, customers.get(row.customer_id)))
-
-    @get("/{key:str}")
-    async def get_point(self, db: Db, principal: Who, key: FromPath[str]) -> PointOut:
-        """Return one metering point."""
-        return await _point(db, principal, await entry.get(db, principal.tenant_id, MeteringPoint, key))
-
-    @put("/{key:str}", opt=may(Permission.REGISTRY))
-    async def put_point(
-        self, request: Asked, db: Db, principal: Who, key: FromPath[str], data: JSONBody[PointIn]
-    ) -> Response[PointOut]:
-        """Enter a metering point (201) or replace it (200)."""
-        row, new = await entry.put(db, principal.tenant_id, MeteringPoint, key, data)
-        return _put(request, await _point(db, principal, row), new)
-
-
-class ModuleController(Controller):
-    """Communication modules by their key."""
-
-    path = "/modules"
-    tags = ("registry",)
-
-    @get()
-    async def list_modules(
-        self, request: Asked, db: Db, principal: Who, search: Search = "", cursor: Cursor = None,
-        limit: Limit = DEFAULT_LIMIT,
-    ) -> Response[Page[ModuleOut]]:  # fmt: skip
-        """List communication modules in order of their key."""
-        tenant = principal.tenant_id
-        rows = await entry.page(db, tenant, CommunicationModule, search=search, after=decode(cursor), limit=limit)
-        gateways = await entry.keys(db, tenant, Gateway, (row.gateway_id for row in rows.items))
-        return answer(request, rows, lambda row: ModuleOut.of(row, gateways.get(row.gateway_id)))
-
-    @get("/{key:str}")
-    async def get_module(self, db: Db, principal: Who, key: FromPath[str]) -> ModuleOut:
-        """Return one communication module."""
-        return await _module(db, principal, await entry.get(db, principal.tenant_id, CommunicationModule, key))
-
-    @put("/{key:str}", opt=may(Permission.REGISTRY))
-    async def put_module(
-        self, request: Asked, db: Db, principal: Who, key: FromPath[str], data: JSONBody[ModuleIn]
-    ) -> Response[ModuleOut]:
-        """Enter a communication module (201) or replace it (200)."""
-        row, new = await entry.put(db, principal.tenant_id, CommunicationModule, key, data)
-        return _put(request, await _module(db, principal, row), new)
-
-
-class GroupController(Controller):
-    """Customer groups, a tree; a name is unique under its parent, so entering one twice changes nothing."""
+class GroupCreation(Controller):
+    """Entering a group; a name is unique under its parent, so entering one twice changes nothing."""
 
     path = "/groups"
     tags = ("registry",)
 
-    @get()
-    async def list_groups(
-        self, request: Asked, db: Db, principal: Who, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
-    ) -> Response[Page[GroupOut]]:
-        """List groups in order of their id."""
-        limit = bounded(limit)
-        query = select(CustomerGroup).where(
-            CustomerGroup.tenant_id == principal.tenant_id, CustomerGroup.id > (decode_number(cursor) or 0)
-        )
-        rows = (await db.scalars(query.order_by(CustomerGroup.id).limit(limit + 1))).all()
-        more = str(rows[limit - 1].id) if len(rows) > limit else None
-        return answer(request, Rows(rows[:limit], more), GroupOut.of)
-
-    @get("/{group_id:int}")
-    async def get_group(self, db: Db, principal: Who, group_id: FromPath[int]) -> GroupOut:
-        """Return one group."""
-        return GroupOut.of(await changes.get(db, principal.tenant_id, CustomerGroup, _row_id(group_id)))
-
-    @post(opt=may(Permission.REGISTRY))
-    async def create_group(self, db: Db, principal: Who, data: JSONBody[GroupIn]) -> Response[GroupOut]:
-        """Enter a group (201), or return the one with this name under this parent (200)."""
-        values = entry.group_values(data)
-        query = select(CustomerGroup).where(
-            CustomerGroup.tenant_id == principal.tenant_id,
-            CustomerGroup.name == values.get("name", ""),
-            CustomerGroup.parent_id.is_not_distinct_from(values.get("parent_id")),
-        )
-        if (found := await db.scalar(query.limit(1))) is not None:
-            return Response(GroupOut.of(found), status_code=200)
-        row = await changes.create(db, principal.tenant_id, CustomerGroup, **values)
-        return Response(GroupOut.of(row), status_code=201, headers={"Location": f"/api/v1/groups/{row.id}"})
-
-    @patch("/{group_id:int}", opt=may(Permission.REGISTRY))
-    async def patch_group(self, db: Db, principal: Who, group_id: FromPath[int], data: JSONBody[GroupIn]) -> GroupOut:
-        """Rename or move a group."""
-        values = entry.group_values(data)
-        return GroupOut.of(await changes.update(db, principal.tenant_id, CustomerGroup, _row_id(group_id), **values))
-
-
-class InstallationController(Controller):
-    """Which meter sat where, and when. The same installation entered twice is one."""
-
-    path = "/installations"
-    tags = ("registry",)
-
-    @get()
-    async def list_installations(
+    @post(opt=may(GROUP.permission))
+    async def create_group(
         self,
+        db: Db,
+        principal: Who,
+        data: JSONBody[input_of(GROUP)],  # type: ignore[valid-type]
+    ) -> Response[output_of(GROUP)]:  # type: ignore[valid-type]
+        """Enter a group (201), or return the one with this name under this parent (200)."""
+        return await _create(GROUP, db, principal, data)
+
+
+def routers() -> list[Router]:
+    """One router for each kind."""
+    return [_router(kind) for kind in KINDS]
+
+
+def _router(kind: Kind) -> Router:
+    tag = {"meter": "meters", "gateway": "gateways"}.get(kind.name, "registry")
+    made = [_delete(kind), _history(kind), _bulk(kind), import_route(kind)]
+    if kind is not GATEWAY:  # how it is belongs to the answer: central.fleet.controllers
+        made += [_put(kind), _patch(kind)]
+    if kind not in (METER, GATEWAY):
+        made += [_list(kind), _get(kind)]
+    if kind.numbered and kind is not GROUP:
+        made.append(_post(kind))
+    return Router(f"/{kind.path}", route_handlers=made, tags=[tag])
+
+
+def _plural(kind: Kind) -> str:
+    return kind.path.replace("-", "_")
+
+
+def _named(handler: Handler, name: str, words: str) -> Handler:
+    handler.__name__ = handler.__qualname__ = name
+    handler.__doc__ = words
+    return handler
+
+
+def _one(kind: Kind) -> str:
+    return "/{number:int}" if kind.numbered else "/{key:str}"
+
+
+def _by_one(kind: Kind, handler: Handler) -> Handler:
+    """A handler that takes ``key``, of numbered kinds ``number``: its signature says which."""
+    name, of = ("number", FromPath[int]) if kind.numbered else ("key", FromPath[str])
+
+    async def called(**given_: Any) -> Any:
+        given_["key"] = given_.pop(name)
+        return await handler(**given_)
+
+    return _signed(called, handler, {"key": Parameter(name, Parameter.KEYWORD_ONLY, annotation=of)})
+
+
+def _signed(called: Handler, like: Handler, others: dict[str, Parameter]) -> Handler:
+    """Give ``called`` the signature of ``like`` with some of its parameters replaced."""
+    own = Signature.from_callable(like)
+    parameters = []
+    for each in own.parameters.values():
+        if each.kind is Parameter.VAR_KEYWORD:
+            continue
+        parameters.append(others.get(each.name, each.replace(kind=Parameter.KEYWORD_ONLY)))
+    parameters += [each for name, each in others.items() if name not in own.parameters]
+    called.__signature__ = own.replace(parameters=parameters)  # type: ignore[attr-defined]
+    called.__annotations__ = {each.name: each.annotation for each in parameters} | {"return": own.return_annotation}
+    return called
+
+
+async def _shape(kind: Kind, db: AsyncSession, tenant_id: int, key: Any) -> Any:
+    found = await records.get(db, tenant_id, kind, key)
+    if kind is METER:
+        return MeterOut.of(await get_meter(db, tenant_id, key), found)
+    return answer_of(kind, found)
+
+
+def _output(kind: Kind) -> Any:
+    return MeterOut if kind is METER else output_of(kind)
+
+
+def _list(kind: Kind) -> Any:
+    shape = output_of(kind)
+
+    async def handler(
+        request: Asked, db: Db, principal: Who, search: Search = "", cursor: Cursor = None,
+        limit: Limit = DEFAULT_LIMIT, **filters: Any,
+    ) -> Response[Page[shape]]:  # type: ignore[valid-type]  # fmt: skip
+        wanted = {}
+        for name, value in filters.items():
+            target = kind.field(name).type
+            assert isinstance(target, Reference)  # noqa: S101 - filters are made of references below
+            wanted[name] = (
+                value if target.by_number
+                else await entry.refer(db, principal.tenant_id, BY_NAME[target.kind].model, value, name)
+            )  # fmt: skip
+        after = decode(cursor)
+        if after is not None and kind.numbered:
+            decode_number(cursor)
+        rows = await records.page(
+            db, principal.tenant_id, kind, search=search, filters=wanted, after=after, limit=limit
+        )
+        return answer(request, rows, lambda row: answer_of(kind, row))
+
+    async def called(**given_: Any) -> Any:
+        return await handler(**given_)
+
+    filters = {
+        each.name: Parameter(
+            each.name, Parameter.KEYWORD_ONLY, default=None,
+            annotation=_Id if isinstance(each.type, Reference) and each.type.by_number else _Key,
+        )
+        for each in records.filtered(kind)
+    }  # fmt: skip
+    order = "id" if kind.numbered else "key"
+    words = f"List {kind.label} entries in order of their {order}; ``q`` searches them."
+    return get("/")(_named(_signed(called, handler, filters), f"list_{_plural(kind)}", words))
+
+
+def _get(kind: Kind) -> Any:
+    async def handler(db: Db, principal: Who, key: Any) -> _output(kind):  # type: ignore[valid-type]
+        return await _shape(kind, db, principal.tenant_id, key)
+
+    return get(_one(kind))(_named(_by_one(kind, handler), f"get_{kind.name}", f"Return one {kind.label}."))
+
+
+def _put(kind: Kind) -> Any:
+    shape = input_of(kind)
+
+    async def handler(
         request: Asked,
         db: Db,
         principal: Who,
-        meter: Annotated[str | None, QueryParameter(description="Key of a meter")] = None,
-        point: Annotated[str | None, QueryParameter(description="Key of a metering point")] = None,
-        cursor: Cursor = None,
-        limit: Limit = DEFAULT_LIMIT,
-    ) -> Response[Page[InstallationOut]]:
-        """List installations in the order they were entered."""
-        tenant = principal.tenant_id
-        rows = await entry.installations(
-            db, tenant, meter_id=await entry.refer(db, tenant, Meter, meter, "meter"),
-            point_id=await entry.refer(db, tenant, MeteringPoint, point, "point"), after=decode_number(cursor),
-            limit=limit,
-        )  # fmt: skip
-        shape = await entry.installation_keys(db, tenant, rows.items)
-        return answer(request, rows, lambda row: InstallationOut.of(row, *shape(row)))
+        key: Any,
+        data: JSONBody[shape],  # type: ignore[valid-type]
+    ) -> Response[_output(kind)]:  # type: ignore[valid-type]
+        if kind.numbered:
+            await records.get(db, principal.tenant_id, kind, key)
+        row = await changes.put(db, principal, kind, key, given(data), replace=True)
+        body = await _shape(kind, db, principal.tenant_id, key)
+        if row.status == "new":
+            return Response(body, status_code=201, headers={"Location": own_path(request)})
+        return Response(body)
 
-    @get("/{installation_id:int}")
-    async def get_installation(self, db: Db, principal: Who, installation_id: FromPath[int]) -> InstallationOut:
-        """Return one installation."""
-        row = await entry.installation(db, principal.tenant_id, _row_id(installation_id))
-        return await _installation(db, principal, row)
-
-    @post(opt=may(Permission.REGISTRY))
-    async def create_installation(
-        self, db: Db, principal: Who, data: JSONBody[InstallationIn]
-    ) -> Response[InstallationOut]:
-        """Install a meter (201); what stood open at meter or point ends then. Entered already: 200."""
-        tenant = principal.tenant_id
-        wanted = {
-            "meter_id": await entry.refer(db, tenant, Meter, data.meter, "meter"),
-            "point_id": await entry.refer(db, tenant, MeteringPoint, data.point, "point"),
-            "module_id": await entry.refer(db, tenant, CommunicationModule, data.module, "module"),
-            "starts_at": seconds(data.starts_at),
-        }
-        if wanted["point_id"] is None and wanted["module_id"] is None:
-            raise invalid("point", "an installation needs a point, a module, or both")
-        found = await db.scalar(select(Installation).filter_by(tenant_id=tenant, **wanted).limit(1))
-        if found is not None:
-            return Response(await _installation(db, principal, found), status_code=200)
-        row = await changes.install(db, tenant, reason=data.reason, **wanted)  # type: ignore[arg-type]
-        return Response(
-            await _installation(db, principal, row), status_code=201,
-            headers={"Location": f"/api/v1/installations/{row.id}"},
-        )  # fmt: skip
+    words = f"Replace a {kind.label}." if kind.numbered else f"Enter a {kind.label} (201) or replace it (200)."
+    made = _named(_by_one(kind, handler), f"put_{kind.name}", words)
+    return put(_one(kind), opt=may(kind.permission))(made)
 
 
-def _put(request: Asked, body: Any, new: bool) -> Response[Any]:
-    return Response(body, status_code=201, headers={"Location": own_path(request)}) if new else Response(body)
+def _patch(kind: Kind) -> Any:
+    shape = input_of(kind)
+
+    async def handler(
+        db: Db,
+        principal: Who,
+        key: Any,
+        data: JSONBody[shape],  # type: ignore[valid-type]
+    ) -> _output(kind):  # type: ignore[valid-type]
+        await changes.patch(db, principal, kind, key, given(data))
+        return await _shape(kind, db, principal.tenant_id, key)
+
+    made = _named(_by_one(kind, handler), f"patch_{kind.name}", f"Change the given fields of a {kind.label}.")
+    return patch(_one(kind), opt=may(kind.permission))(made)
 
 
-def _row_id(number: int) -> int:
-    """Row ids end at 63 bits; beyond there is nothing, not an error of the database."""
-    return number if 0 < number < 1 << 63 else 0
+def _post(kind: Kind) -> Any:
+    shape = input_of(kind)
+
+    async def handler(
+        db: Db,
+        principal: Who,
+        data: JSONBody[shape],  # type: ignore[valid-type]
+    ) -> Response[_output(kind)]:  # type: ignore[valid-type]
+        return await _create(kind, db, principal, data)
+
+    words = f"Enter a {kind.label} (201), or return the one that says the same (200)."
+    return post("/", opt=may(kind.permission))(_named(handler, f"create_{kind.name}", words))
 
 
-async def _customer(db: AsyncSession, principal: Principal, row: Customer) -> CustomerOut:
-    lots = await entry.keys(db, principal.tenant_id, Lot, [row.lot_id])
-    return CustomerOut.of(row, lots.get(row.lot_id))
+async def _create(kind: Kind, db: AsyncSession, principal: Principal, data: msgspec.Struct) -> Response[Any]:
+    row = await changes.put(db, principal, kind, None, given(data))
+    body = answer_of(kind, await records.get(db, principal.tenant_id, kind, row.id))
+    if row.status != "new":
+        return Response(body, status_code=200)
+    return Response(body, status_code=201, headers={"Location": f"/api/v1/{kind.path}/{row.id}"})
 
 
-async def _point(db: AsyncSession, principal: Principal, row: MeteringPoint) -> PointOut:
-    customers = await entry.keys(db, principal.tenant_id, Customer, [row.customer_id])
-    return PointOut.of(row, customers.get(row.customer_id))
+def _delete(kind: Kind) -> Any:
+    async def handler(db: Db, principal: Who, key: Any) -> None:
+        await dependents.remove(db, principal, kind, key)
+
+    words = f"Delete a {kind.label} that nothing hangs on; else 409 names what does, with counts."
+    made = _named(_by_one(kind, handler), f"delete_{kind.name}", words)
+    return delete(_one(kind), opt=may(kind.permission))(made)
 
 
-async def _module(db: AsyncSession, principal: Principal, row: CommunicationModule) -> ModuleOut:
-    gateways = await entry.keys(db, principal.tenant_id, Gateway, [row.gateway_id])
-    return ModuleOut.of(row, gateways.get(row.gateway_id))
+def _history(kind: Kind) -> Any:
+    async def handler(
+        request: Asked, db: Db, principal: Who, key: Any, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
+    ) -> Response[Page[ChangeOut]]:
+        found = await records.get(db, principal.tenant_id, kind, key)
+        rows = await history.changes_of(
+            db, principal.tenant_id, kind, found.id, before=decode_number(cursor), limit=limit
+        )
+        return answer(request, rows, ChangeOut.of)
+
+    words = f"List what was changed of a {kind.label}, by whom and when, newest first."
+    made = _named(_by_one(kind, handler), f"list_{kind.name}_history", words)
+    return get(f"{_one(kind)}/history")(made)
 
 
-async def _installation(db: AsyncSession, principal: Principal, row: Installation) -> InstallationOut:
-    shape = await entry.installation_keys(db, principal.tenant_id, [row])
-    return InstallationOut.of(row, *shape(row))
+def _bulk(kind: Kind) -> Any:
+    body: Any = msgspec.defstruct(
+        f"{entry_of(kind).__name__.removesuffix('Entry')}Bulk",
+        [
+            ("items", Annotated[list[entry_of(kind)], Meta(max_length=MAX_LIMIT)]),  # type: ignore[misc]
+            ("all_or_nothing", bool, True),
+        ],
+        bases=(Input,), module=__name__,
+    )  # fmt: skip
+
+    async def handler(db: Db, principal: Who, data: JSONBody[body]) -> BulkOut:
+        entries = []
+        for number, item in enumerate(data.items, 1):
+            values = given(item)
+            own = values.pop("id" if kind.numbered else "key", None)
+            entries.append(Entry(own, values, number))
+        made = await plan(db, principal.tenant_id, kind, entries)
+        if data.all_or_nothing and made.of("refused"):
+            raise refusal(made)
+        await changes.apply(db, principal, made)
+        return bulk_answer(made)
+
+    words = (
+        f"Enter or change up to {MAX_LIMIT} {kind.label} entries: fields left out stay as they are. With "
+        "``all_or_nothing`` a wrong one refuses all (422 names each); without, the good ones are taken."
+    )
+    return post("/bulk", status_code=200, opt=may(kind.permission))(_named(handler, f"bulk_{_plural(kind)}", words))
+
+
+def refusal(made: Plan) -> ApiError:
+    """The answer when wrong entries refuse all."""
+    wrong = made.of("refused")
+    found = [ApiFault(f"items[{row.number - 1}].{fault.field}", fault.text) for row in wrong for fault in row.faults]
+    return ApiError(422, f"Nothing was entered: {len(wrong)} of {len(made.rows)} entries are wrong.", found)
+
+
+def bulk_answer(made: Plan) -> BulkOut:
+    """What became of each entry."""
+    results = [
+        RowResult(
+            row.number, str(row.id or "") if made.kind.numbered else str(row.key), row.status,
+            [RowFault(fault.field, fault.text) for fault in row.faults],
+        )
+        for row in made.rows
+    ]  # fmt: skip
+    return BulkOut(**made.counts, results=results)

@@ -223,7 +223,10 @@ class OpeningHours(Base):
 
 class Customer(Base):
     __tablename__ = "customer"
-    __table_args__ = (UniqueConstraint("tenant_id", "external_key"),)
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "external_key"),
+        Index("ix_customer_group_name", "group_id", "name", "id"),  # a level of the tree, in order
+    )
 
     id: Mapped[Id]
     tenant_id: Mapped[TenantId]
@@ -351,7 +354,7 @@ class SearchWord(Base):
     __tablename__ = "search_word"
     __table_args__ = (Index("ix_search_word_object", "kind", "object_id"), {"sqlite_with_rowid": False})
 
-    CUSTOMER, METER, MODULE, GROUP, GATEWAY = 1, 2, 3, 4, 5
+    CUSTOMER, METER, MODULE, GROUP, GATEWAY, POINT = 1, 2, 3, 4, 5, 6
 
     tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
     word: Mapped[str] = mapped_column(

@@ -1,32 +1,14 @@
-"""Shapes of what exists. References are keys, as utility systems know them; groups, which have none, go by their id.
+"""Hand-made shapes: a meter with all that hangs on it, and dated relations. The rest is made in ``shapes``."""
 
-In ``...In`` shapes every field may be left out: PUT then takes its default, PATCH leaves it as it is.
-"""
+from typing import Annotated, Any
 
-from msgspec import UNSET, UnsetType
+from msgspec import Meta
 
 from central.api.query import instant_text, optional_text
-from central.api.schemas import (
-    Input,
-    InstantIn,
-    KeyText,
-    Latitude,
-    Longitude,
-    NameText,
-    NoteText,
-    Output,
-    Scale,
-)
-from central.registry.models import (
-    CommunicationModule,
-    Customer,
-    CustomerGroup,
-    Gateway,
-    Installation,
-    Lot,
-    MeteringPoint,
-    MeterModel,
-)
+from central.api.schemas import Input, InstantIn, KeyText, NameText, Output, Scale
+from central.registry.history import Change
+from central.registry.models import CommunicationModule, Gateway, Installation, Lot, MeteringPoint, MeterModel, Supply
+from central.registry.records import Record
 from central.registry.service import MeterView
 
 
@@ -67,10 +49,17 @@ class MeterOut(Output):
     last_ok: str | None
     missing: int
     created_at: str
+    starts_on: str | None
+    ends_on: str | None
+    can_cut: bool
+    tariff: str | None
+    holiday_group: str | None
+    daylight_saving: str | None
 
     @classmethod
-    def of(cls, view: MeterView) -> "MeterOut":
-        meter, live = view.meter, view.live
+    def of(cls, view: MeterView, record: Record) -> "MeterOut":
+        """``record`` has what the view has not."""
+        meter, live, more = view.meter, view.live, record.values
         return cls(
             key=meter.key, serial=meter.serial, name=meter.name, label=view.label, model=_ref(view.model),
             gateway=_ref(view.gateway), module=_ref(view.module), point=_ref(view.point),
@@ -80,139 +69,9 @@ class MeterOut(Output):
             registered=meter.registered, calendar=meter.calendar, gateway_online=view.online,
             state=live.state if live else "", error=live.error if live else "",
             last_ok=optional_text(live.last_ok) if live else None, missing=live.missing if live else 0,
-            created_at=instant_text(meter.created_at),
-        )  # fmt: skip
-
-
-class MeterIn(Input):
-    """``serial`` is the key unless given; ``gateway`` is filled by the gateway itself and stays when left out."""
-
-    serial: KeyText | UnsetType = UNSET
-    name: NameText | UnsetType = UNSET
-    model: KeyText | UnsetType | None = UNSET
-    gateway: KeyText | UnsetType | None = UNSET
-    zone: KeyText | UnsetType = UNSET
-    multiplier: Scale | UnsetType = UNSET
-    monitored: bool | UnsetType = UNSET
-    calendar: NoteText | UnsetType = UNSET
-
-
-class GatewayIn(Input):
-    name: NameText | UnsetType = UNSET
-    place: NoteText | UnsetType = UNSET
-    latitude: Latitude | UnsetType | None = UNSET
-    longitude: Longitude | UnsetType | None = UNSET
-
-
-class ModuleIn(Input):
-    name: NameText | UnsetType = UNSET
-    gateway: KeyText | UnsetType | None = UNSET
-
-
-class ModuleOut(Output):
-    """A communication module; what it last told stands under its gateway's health."""
-
-    key: str
-    name: str
-    gateway: str | None
-    created_at: str
-
-    @classmethod
-    def of(cls, row: CommunicationModule, gateway: str | None) -> "ModuleOut":
-        return cls(key=row.key, name=row.name, gateway=gateway, created_at=instant_text(row.created_at))
-
-
-class ModelIn(Input):
-    maker: NameText | UnsetType = UNSET
-    name: NameText | UnsetType = UNSET
-    protocol: KeyText | UnsetType = UNSET
-    resource: KeyText | UnsetType = UNSET
-
-
-class ModelOut(Output):
-    key: str
-    maker: str
-    name: str
-    protocol: str
-    resource: str
-
-    @classmethod
-    def of(cls, row: MeterModel) -> "ModelOut":
-        return cls(key=row.key, maker=row.maker, name=row.name, protocol=row.protocol, resource=row.resource)
-
-
-class LotIn(Input):
-    name: NameText | UnsetType = UNSET
-    reading_day: int | UnsetType = UNSET
-
-
-class LotOut(Output):
-    key: str
-    name: str
-    reading_day: int
-
-    @classmethod
-    def of(cls, row: Lot) -> "LotOut":
-        return cls(key=row.key, name=row.name, reading_day=row.reading_day)
-
-
-class GroupIn(Input):
-    name: NameText | UnsetType = UNSET
-    parent: int | UnsetType | None = UNSET
-
-
-class GroupOut(Output):
-    id: int
-    name: str
-    parent: int | None
-
-    @classmethod
-    def of(cls, row: CustomerGroup) -> "GroupOut":
-        return cls(id=row.id, name=row.name, parent=row.parent_id)
-
-
-class CustomerIn(Input):
-    name: NameText | UnsetType = UNSET
-    group: int | UnsetType | None = UNSET
-    lot: KeyText | UnsetType | None = UNSET
-
-
-class CustomerOut(Output):
-    key: str
-    name: str
-    group: int | None
-    lot: str | None
-    created_at: str
-
-    @classmethod
-    def of(cls, row: Customer, lot: str | None) -> "CustomerOut":
-        return cls(
-            key=row.external_key, name=row.name, group=row.group_id, lot=lot, created_at=instant_text(row.created_at)
-        )
-
-
-class PointIn(Input):
-    name: NameText | UnsetType = UNSET
-    customer: KeyText | UnsetType | None = UNSET
-    address: NoteText | UnsetType = UNSET
-    latitude: Latitude | UnsetType | None = UNSET
-    longitude: Longitude | UnsetType | None = UNSET
-
-
-class PointOut(Output):
-    key: str
-    name: str
-    customer: str | None
-    address: str
-    latitude: float | None
-    longitude: float | None
-    created_at: str
-
-    @classmethod
-    def of(cls, row: MeteringPoint, customer: str | None) -> "PointOut":
-        return cls(
-            key=row.key, name=row.name, customer=customer, address=row.address, latitude=row.latitude,
-            longitude=row.longitude, created_at=instant_text(row.created_at),
+            created_at=instant_text(meter.created_at), starts_on=more["starts_on"], ends_on=more["ends_on"],
+            can_cut=more["can_cut"], tariff=more["tariff"], holiday_group=more["holiday_group"],
+            daylight_saving=more["daylight_saving"],
         )  # fmt: skip
 
 
@@ -241,6 +100,64 @@ class InstallationOut(Output):
             id=row.id, meter=meter, point=point, module=module, starts_at=instant_text(row.starts_at),
             ends_at=optional_text(row.ends_at), reason=row.reason,
         )  # fmt: skip
+
+
+class SupplyIn(Input):
+    """Supply ``customer`` at ``point`` from then on; null: nobody. Who was supplied there was so until then."""
+
+    point: KeyText
+    customer: KeyText | None
+    starts_at: InstantIn
+    reason: NameText = ""
+
+
+class SupplyOut(Output):
+    id: int
+    point: str
+    customer: str
+    starts_at: str
+    ends_at: str | None
+    reason: str
+
+    @classmethod
+    def of(cls, row: Supply, point: str, customer: str) -> "SupplyOut":
+        return cls(
+            id=row.id, point=point, customer=customer, starts_at=instant_text(row.starts_at),
+            ends_at=optional_text(row.ends_at), reason=row.reason,
+        )  # fmt: skip
+
+
+class SpanIn(Input):
+    """Corrected ends of an installation or a supply; ``ends_at`` null: it still lasts."""
+
+    starts_at: InstantIn
+    ends_at: InstantIn | None = None
+    reason: Annotated[str, Meta(max_length=300)] = ""
+
+
+class ChangeOut(Output):
+    """One change: ``before`` and ``after`` have the fields that changed."""
+
+    id: int
+    at: str
+    author: str
+    action: str
+    before: dict[str, Any]
+    after: dict[str, Any]
+
+    @classmethod
+    def of(cls, row: Change) -> "ChangeOut":
+        return cls(row.id, instant_text(row.at), row.author, row.action, row.before, row.after)
+
+
+class HitOut(Output):
+    """Something that was found; ``key`` is its number where the kind has no keys."""
+
+    kind: str
+    key: str
+    name: str
+    note: str
+    exact: bool
 
 
 def _ref(row: MeterModel | Gateway | CommunicationModule | MeteringPoint | Lot | None) -> Ref | None:

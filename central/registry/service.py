@@ -4,13 +4,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.models import Tenant
+from central.accounts.reach import is_part
 from central.errors import NotFound
 from central.fleet.models import GatewayLive
 from central.fleet.states import decode_state, meter_states
+from central.registry.kinds import CUSTOMER, GATEWAY, METER, POINT
 from central.registry.models import (
     CommunicationModule,
     Customer,
@@ -22,6 +25,7 @@ from central.registry.models import (
     MeteringPoint,
     MeterModel,
 )
+from central.registry.search import matching, question, word_ids
 from central.store.pages import Page, bounded
 from shared.wire import GatewayState, MeterState
 
@@ -65,7 +69,7 @@ class GatewayView:
 
 @dataclass(frozen=True, slots=True)
 class MeterFilter:
-    """``search`` is looked for in meter key, serial and name, point key, name and address, customer key and name."""
+    """Every word of ``search`` begins a word of the meter, of its point or of its customer."""
 
     search: str = ""
     gateway_id: int | None = None
@@ -86,7 +90,9 @@ async def find_meters(
 ) -> Page[MeterView]:
     """Meters in order of their key; every word of the search must occur somewhere."""
     limit = bounded(limit)
-    query = _meters(tenant_id).where(*_conditions(wanted or MeterFilter())).order_by(Meter.key).limit(limit + 1)
+    query = (
+        _meters(tenant_id).where(*_conditions(tenant_id, wanted or MeterFilter())).order_by(Meter.key).limit(limit + 1)
+    )
     if after is not None:
         query = query.where(Meter.key > after)
     views = await _views(session, tenant_id, query)
@@ -95,7 +101,11 @@ async def find_meters(
 
 async def count_meters(session: AsyncSession, tenant_id: int, wanted: MeterFilter | None = None) -> int:
     """How many meters a filter finds."""
-    query = _meters(tenant_id).where(*_conditions(wanted or MeterFilter())).with_only_columns(func.count(Meter.id))
+    query = (
+        _meters(tenant_id)
+        .where(*_conditions(tenant_id, wanted or MeterFilter()))
+        .with_only_columns(func.count(Meter.id))
+    )
     return await session.scalar(query) or 0
 
 
@@ -113,11 +123,11 @@ async def find_gateways(
     """Gateways in order of their key."""
     limit = bounded(limit)
     query = _gateways(tenant_id).order_by(Gateway.key).limit(limit + 1)
-    for word in search.split():
-        query = query.where(or_(*(_contains(column, word) for column in (Gateway.key, Gateway.name, Gateway.place))))
+    if search.strip():
+        query = query.where(matching(tenant_id, GATEWAY, search))
     if after is not None:
         query = query.where(Gateway.key > after)
-    views = [_gateway_view(row) for row in (await session.execute(query)).all()]
+    views = [await _gateway_view(session, row) for row in (await session.execute(query)).all()]
     return Page(views[:limit], views[limit - 1].gateway.key if len(views) > limit else None)
 
 
@@ -126,7 +136,7 @@ async def get_gateway(session: AsyncSession, tenant_id: int, key: str) -> Gatewa
     row = (await session.execute(_gateways(tenant_id).where(Gateway.key == key))).one_or_none()
     if row is None:
         raise NotFound("gateway", key)
-    return _gateway_view(row)
+    return await _gateway_view(session, row)
 
 
 async def gateway_meters(session: AsyncSession, tenant_id: int, gateway_id: int) -> Sequence[MeterView]:
@@ -171,12 +181,12 @@ def _meters(tenant_id: int) -> Any:
     )  # fmt: skip
 
 
-def _conditions(wanted: MeterFilter) -> list[Any]:
-    searched = (
-        Meter.key, Meter.serial, Meter.name, MeteringPoint.key, MeteringPoint.name, MeteringPoint.address,
-        Customer.external_key, Customer.name,
-    )  # fmt: skip
-    conditions: list[Any] = [or_(*(_contains(column, word) for column in searched)) for word in wanted.search.split()]
+def _conditions(tenant_id: int, wanted: MeterFilter) -> list[Any]:
+    searched = ((Meter.id, METER), (MeteringPoint.id, POINT), (Customer.id, CUSTOMER))
+    conditions: list[Any] = [
+        or_(*(column.in_(word_ids(tenant_id, kind.word_kind, word)) for column, kind in searched))
+        for word in question(wanted.search)
+    ]
     exact = (
         (Meter.gateway_id, wanted.gateway_id),
         (MeteringPoint.customer_id, wanted.customer_id),
@@ -186,10 +196,6 @@ def _conditions(wanted: MeterFilter) -> list[Any]:
         (Meter.monitored, wanted.monitored),
     )
     return conditions + [column == value for column, value in exact if value is not None]
-
-
-def _contains(column: Any, word: str) -> Any:
-    return column.icontains(word, autoescape=True)
 
 
 async def _views(session: AsyncSession, tenant_id: int, query: Any) -> list[MeterView]:
@@ -232,5 +238,24 @@ def _gateways(tenant_id: int) -> Any:
     )
 
 
-def _gateway_view(row: Any) -> GatewayView:
-    return GatewayView(row[0], row[1], decode_state(row[1]), row[2])
+async def _gateway_view(session: AsyncSession, row: Any) -> GatewayView:
+    """The view of one row. Who reaches only some of its meters sees neither the others nor the configuration of all."""
+    gateway, live, meters = row
+    state = decode_state(live)
+    if live is not None and is_part(session, gateway.id):
+        keys = await seen_meters(session, gateway.id)
+        live = GatewayLive(
+            gateway_id=gateway.id, online=live.online, contact_at=live.contact_at, changed_at=live.changed_at,
+            config="", config_hash="", state=None,
+        )  # fmt: skip
+        state = state and msgspec.structs.replace(
+            state, config="", meters=[each for each in state.meters if each.meter in keys],
+            forwards=[each for each in state.forwards if each.meter in keys],
+            lines=[msgspec.structs.replace(each, owner="", error="") for each in state.lines],
+        )  # fmt: skip
+    return GatewayView(gateway, live, state, meters)
+
+
+async def seen_meters(session: AsyncSession, gateway_id: int) -> frozenset[str]:
+    """Keys of a gateway's meters that this session reaches."""
+    return frozenset(await session.scalars(select(Meter.key).where(Meter.gateway_id == gateway_id)))

@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from central.settings import Dialect, Settings, SettingsError, dialect_of, secret
 
+#: Stands in a session's ``info`` when nothing can be written through it.
+READS: Final = "reads"
 #: A writer waits this long for another one before it gives up (SQLite).
 BUSY_MS: Final = 30_000
 #: One statement of a page or a worker may not hang for ever (PostgreSQL).
@@ -33,7 +35,7 @@ class Database:
     @asynccontextmanager
     async def read(self, **info: Any) -> AsyncIterator[AsyncSession]:
         """Session for queries: one consistent view from its first query on, rolled back at the end."""
-        async with self._read(info=info) as session:
+        async with self._read(info={READS: True, **info}) as session:
             yield session
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Regular work: what is kept for a limited time is forgotten; missing CCEE sessions are found; alarms are told."""
+"""Regular work: old rows are forgotten, missing CCEE sessions found, alarms told, webhooks sent, reports made."""
 
 import asyncio
 import contextlib
@@ -10,17 +10,22 @@ from sqlalchemy import delete, select, tuple_
 
 from central.accounts.models import LoginSession
 from central.alarms.email import Render
-from central.alarms.jobs import tell
+from central.alarms.jobs import senders, tell
+from central.api.idempotency import KEPT
+from central.api.models import IdempotencyKey
 from central.ccee.jobs import watch
 from central.ccee.models import CceeCapture
 from central.fleet.models import GatewayHealth, ModuleHealth
 from central.ingest.models import Rejected
 from central.metering.models import Snapshot
+from central.reports.making import Letter, Maker, Word
 from central.settings import RetentionSettings, Settings
 from central.store.engine import Database, open_database
 from central.store.faults import is_passing, reason_of
 from central.store.lease import while_leading
 from central.store.migrate import require_current
+from central.webhooks.models import WebhookDelivery
+from central.webhooks.sending import Sender
 
 log = structlog.get_logger("metergate.jobs")
 
@@ -30,15 +35,24 @@ EVERY: Final = 3600.0
 _DAY: Final = 86400
 
 
-async def run_jobs(settings: Settings, stop: asyncio.Event, mail: Render) -> None:
-    """Do the regular work until ``stop`` is set; of several processes one does it. ``mail`` words alarms' e-mails."""
+async def run_jobs(settings: Settings, stop: asyncio.Event, mail: Render, words: Word, letter: Letter) -> None:
+    """Do the regular work until ``stop`` is set; of several processes one does it.
+
+    ``mail`` words alarms' e-mails, ``words`` reports in a language, ``letter`` the e-mails about them.
+    """
     database = open_database(settings)
+    maker = Maker(database, settings, words, letter)
 
     async def work() -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(_forget_for_ever(database, settings.retention, stop), name="jobs-forget")
+            group.create_task(_forget_for_ever(database, settings.retention, maker, stop), name="jobs-forget")
             group.create_task(watch(database, settings.ccee, stop), name="jobs-ccee")
-            group.create_task(tell(database, settings.alarms, mail, stop), name="jobs-alarms")
+            group.create_task(
+                tell(database, senders(settings.alarms, settings.webhooks, mail), settings.alarms.tries, stop),
+                name="jobs-alarms",
+            )
+            group.create_task(Sender(database, settings.webhooks).run(stop), name="jobs-webhooks")
+            group.create_task(maker.run(stop), name="jobs-reports")
 
     try:
         await require_current(database)
@@ -54,10 +68,11 @@ async def run_jobs(settings: Settings, stop: asyncio.Event, mail: Render) -> Non
         await database.close()
 
 
-async def _forget_for_ever(database: Database, retention: RetentionSettings, stop: asyncio.Event) -> None:
+async def _forget_for_ever(database: Database, retention: RetentionSettings, maker: Maker, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             counts = await forget(database, retention, int(time.time()))
+            counts["report_job"] = await maker.forget(int(time.time()))
         except Exception as error:
             if not is_passing(error):
                 raise
@@ -77,6 +92,8 @@ async def forget(database: Database, retention: RetentionSettings, now: int) -> 
         (Rejected, Rejected.at, now - retention.rejected * _DAY),
         (CceeCapture, CceeCapture.started_ms, (now - retention.captures * _DAY) * 1000),
         (LoginSession, LoginSession.expires_at, now),
+        (WebhookDelivery, WebhookDelivery.next_at, now - retention.deliveries * _DAY),
+        (IdempotencyKey, IdempotencyKey.created_at, now - KEPT),
     ]
     return {table.__tablename__: await _forget(database, table, at, limit) for table, at, limit in limits}
 

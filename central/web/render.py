@@ -16,7 +16,7 @@ from litestar.static_files import create_static_files_router
 from markupsafe import Markup
 
 from central.accounts.principal import Principal
-from central.web import ccee_words, i18n, labels
+from central.web import ccee_words, i18n, labels, rights_words
 
 _FOLDER: Final = Path(__file__).parent
 _STATIC: Final = _FOLDER / "static"
@@ -115,6 +115,7 @@ def environment() -> Environment:
         when=_when,
         label=labels,
         ccee=ccee_words,
+        rights=rights_words,
         nothing=i18n.NOTHING,
     )
     env.filters["json"] = _json

@@ -10,6 +10,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.models import Tenant
+from central.accounts.permissions import ALL
+from central.accounts.principal import Granted, Principal
 from central.ingest.decode import Delivery, decode_delivery
 from central.metering.day_rows import Form, Kind, Row, enter_series, save, series_of_kinds
 from central.metering.stored import day_id, number
@@ -44,6 +46,11 @@ async def enter_tenant(database: Database, key: str = "default", zone: str = "Am
         session.add(tenant)
         await session.flush()
         return tenant.id
+
+
+def person(tenant: int) -> Principal:
+    """Somebody who may do everything in a tenant."""
+    return Principal(tenant, "", "", "UTC", 1, "ana", "Ana", "", "session", (Granted(ALL),))
 
 
 async def tenant_id(session: AsyncSession, key: str = "default") -> int:

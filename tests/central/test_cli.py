@@ -59,8 +59,8 @@ async def test_a_key_from_the_command_line_lets_in(tmp_path: Path) -> None:
         tenant = TenantOf(settings.tenant, settings.tenant_name, settings.zone)
         await create_user(database, tenant, "ana", "Ana", "a-long-enough-password", role="administrator", now=1)
         async with database.write() as db:
-            reads = await create_key_for(db, "default", "ana", "r", permissions="read", expires_at=None, now=1)
-            writes = await create_key_for(db, "default", "ana", "w", permissions="", expires_at=100, now=1)
+            reads = await create_key_for(db, "default", "ana", "r", permissions=["read"], expires_at=None, now=1)
+            writes = await create_key_for(db, "default", "ana", "w", permissions=(), expires_at=100, now=1)
         reader, writer = await find_key(database, reads, 99), await find_key(database, writes, 99)
         assert reader is not None
         assert writer is not None

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from tempfile import TemporaryDirectory
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,17 +15,19 @@ from litestar.testing import AsyncTestClient
 from sqlalchemy import select
 
 from central.accounts import keys
-from central.accounts.models import Tenant, User
+from central.accounts.models import Grant, Role, Tenant, User
 from central.accounts.principal import Principal
 from central.accounts.roles import grant, make_roles
 from central.accounts.sessions import NewSession, open_session
+from central.accounts.tokens import digest
 from central.alarms.models import Alarm, AlarmSubscription
-from central.app import create_app
 from central.ccee.models import CceeConnection
 from central.ccee.store import store_captures, store_connections
-from central.fleet.models import GatewayHealth, ModuleHealth
+from central.fleet.models import GatewayHealth, GatewayLive, ModuleHealth
 from central.fleet.service import enqueue
 from central.metering.models import Event, RegisterSet, Snapshot
+from central.registry import changes, records, relations, words
+from central.registry.kinds import CUSTOMER, HOLIDAY, KINDS, LOT, MODEL, POINT, TARIFF
 from central.registry.models import (
     CommunicationModule,
     Customer,
@@ -35,14 +38,28 @@ from central.registry.models import (
     Meter,
     MeteringPoint,
     MeterModel,
+    Supply,
 )
+from central.reports.models import ReportJob, ReportSchedule, SavedView
 from central.settings import DatabaseSettings, Settings
 from central.store.engine import Database
+from central.webhooks.models import Webhook, WebhookDelivery
 from ext.profile import pack
+from shared.calendar_builders import brazil_calendar
 from shared.intervals import day_range
 from shared.quality import Quality
 from shared.quantities import ACTIVE_PROFILE
-from shared.wire import GatewayTelemetry, InstantSnapshot, ReadNow, RegisterValue, encode
+from shared.wire import (
+    GatewayState,
+    GatewayTelemetry,
+    InstantSnapshot,
+    LineState,
+    MeterState,
+    ReadNow,
+    RegisterValue,
+    encode,
+)
+from tests.central.application import application
 from tests.central.ccee.samples import capture
 from tests.central.ccee.samples import connection as sample
 from tests.central.samples import add_day
@@ -83,9 +100,10 @@ def person(session: NewSession) -> dict[str, str]:
 @asynccontextmanager
 async def running(database_url: str, **settings: Any) -> AsyncIterator[AsyncTestClient[Any]]:
     """The application with its lifespan, over one database."""
-    app = create_app(Settings(database=DatabaseSettings(url=database_url), **settings), follow=False)
-    async with AsyncTestClient(app, raise_server_exceptions=False) as client:
-        yield client
+    with TemporaryDirectory(prefix="metergate-") as folder:
+        app = application(Settings(database=DatabaseSettings(url=database_url), data_dir=folder, **settings))
+        async with AsyncTestClient(app, raise_server_exceptions=False) as client:
+            yield client
 
 
 async def make_side(database: Database, name: str, *, filled: bool = True) -> Side:
@@ -120,6 +138,9 @@ async def make_side(database: Database, name: str, *, filled: bool = True) -> Si
         side.viewer_session = await open_session(db, side.viewer, "127.0.0.1", "test", now)
         if filled:
             await _fill(db, side, now)
+            await db.flush()
+            await words.rebuild(db, tenant.id)
+            await _lists(db, side, who)
     return side
 
 
@@ -153,13 +174,124 @@ async def _fill(db: Any, side: Side, now: int) -> None:
         db, Principal.of_session(side.admin, "", b""), "spare", permissions="read", expires_at=None, now=now
     )
     command = await enqueue(db, tenant, gateway, ReadNow(meter.key, ["registers"]), by="test", now=now)
+    db.add(Role(tenant_id=tenant, key="spare", name="Spare", permissions="read", builtin=False))
+    grants = (await db.scalars(select(Grant).where(Grant.user_id == side.viewer.id))).all()
+    spare = digest((await open_session(db, side.admin, "127.0.0.1", "spare", now)).token).hex()[:16]
     await db.flush()
     connection, alarm, subscription = await _ccee(db, tenant, gateway, meter, now)
+    webhook = Webhook(
+        tenant_id=tenant, url="https://example.org/hook", kinds="", secret="s" * 64, enabled=True, created_at=now,
+        created_by="test",
+    )  # fmt: skip
+    db.add(webhook)
+    await db.flush()
+    delivery = WebhookDelivery(
+        webhook_id=webhook.id, kind="ping", body='{"id":"1","kind":"ping","at":"2026-03-10T00:00:00Z","data":{}}',
+        state="failed", tries=3, next_at=now, status=404, error="answered 404",
+    )  # fmt: skip
+    db.add(delivery)
+    mine = {"user_id": side.admin.id, "report": "availability"}
+    made = {"tenant_id": tenant, "format": "csv", "language": "en", "parameters": "{}", **at}
+    job = ReportJob(state="queued", **mine, **made)
+    schedule = ReportSchedule(name="spare", cadence="daily", next_at=now + 86400, **mine, **made)
+    view = SavedView(name="spare", data="{}", **mine)
+    db.add_all([job, schedule, view])
+    await db.flush()
     side.ids = {
+        "webhook": webhook.id, "delivery": delivery.id,
         "connection": connection.id, "alarm": alarm.id, "subscription": subscription.id,
         "group": group.id, "installation": installation.id, "key": key[0].id, "command": command.id,
-        "meter": meter.id, "gateway": gateway.id,
+        "meter": meter.id, "customer": customer.id, "module": module.id, "gateway": gateway.id,
+        "grant": grants[0].id, "session": spare,
+        "job": job.id, "schedule": schedule.id, "view": view.id,
     }  # fmt: skip
+
+
+#: Stands in every key and name of what :func:`add_far` enters.
+FAR = "zz-far"
+
+
+async def add_far(database: Database, side: Side) -> dict[str, Any]:
+    """Enter a second group with a customer, point, meter, module and gateway of the tenant; returns their ids.
+
+    A third meter of that group hangs on the first gateway: who reaches the first group reaches the gateway, not it.
+    """
+    now = int(time.time())
+    tenant, at = side.tenant.id, {"created_at": now}
+    async with database.write() as db:
+        group = CustomerGroup(tenant_id=tenant, name=f"{FAR} group")
+        gateway = Gateway(tenant_id=tenant, key=f"{FAR}-gw", name=f"{FAR} gateway", **at)
+        db.add_all([group, gateway])
+        await db.flush()
+        module = CommunicationModule(
+            tenant_id=tenant, key=f"{FAR}-mod", name=f"{FAR} module", gateway_id=gateway.id, **at
+        )
+        db.add(module)
+        await db.flush()
+        ids: dict[str, Any] = {}
+        for key, gateway_id in ((f"{FAR}-m", gateway.id), (f"{FAR}-m2", side.ids["gateway"])):
+            customer = Customer(
+                tenant_id=tenant, external_key=f"{key}-c", name=f"{key}-customer", group_id=group.id, **at
+            )
+            db.add(customer)
+            await db.flush()
+            point = MeteringPoint(
+                tenant_id=tenant, key=f"{key}-p", name=key, customer_id=customer.id, address=f"{key}-street",
+                latitude=-10.5, longitude=-50.5, **at,
+            )  # fmt: skip
+            meter = Meter(tenant_id=tenant, key=key, serial=f"{key}-serial", name="", gateway_id=gateway_id, **at)
+            db.add_all([point, meter])
+            await db.flush()
+            installation = Installation(
+                tenant_id=tenant, meter_id=meter.id, point_id=point.id, starts_at=START - 86400,
+                module_id=module.id if gateway_id == gateway.id else None,
+            )  # fmt: skip
+            db.add(installation)
+            await db.flush()
+            supply = Supply(tenant_id=tenant, point_id=point.id, customer_id=customer.id, starts_at=START - 86400)
+            db.add(supply)
+            await db.flush()
+            ids.setdefault("supply", supply.id)
+            ids.setdefault("customer", customer.id)
+            ids.setdefault("module", module.id)
+            ids.setdefault("installation", installation.id)
+            ids.setdefault("meter", meter.id)
+            if gateway_id == gateway.id:
+                await _readings(db, tenant, gateway, module, meter, now)
+                command = await enqueue(db, tenant, gateway, ReadNow(key, ["registers"]), by=f"{FAR} person", now=now)
+                connection, alarm = await _ccee_trouble(db, tenant, gateway, meter, now)
+                ids |= {"command": command.id, "connection": connection.id, "alarm": alarm.id}
+            else:
+                shared = await db.get_one(Gateway, gateway_id)
+                await enqueue(db, tenant, shared, ReadNow(key, ["registers"]), by=f"{FAR} person", now=now)
+        states = [
+            MeterState("meter-1", "line-1", "ok", "simulated"),
+            MeterState(f"{FAR}-m2", "line-1", "stale", "simulated", error=f"{FAR} trouble"),
+        ]
+        told = GatewayState(
+            now, True, lines=[LineState("line-1", "busy", owner=f"{FAR}-m2", error=f"{FAR} noise")], meters=states
+        )
+        db.add(
+            GatewayLive(
+                gateway_id=side.ids["gateway"], online=True, contact_at=now, changed_at=now, state=encode(told),
+                config=f'[gateway]\nid = "gw-1"\n[[meters]]\nid = "{FAR}-m2"\n', config_hash="abc",
+            )
+        )  # fmt: skip
+    return ids | {"group": group.id, "gateway": gateway.id}
+
+
+async def _lists(db: Any, side: Side, who: Principal) -> None:
+    """One of each list, called ``k-1``, and who is supplied at the point."""
+    calendar = msgspec.json.encode(brazil_calendar()).decode()
+    day = await changes.put(db, who, HOLIDAY, None, {"name": "Christmas", "month": 12, "day": 25})
+    for kind in KINDS:
+        if kind.group != "business" and not kind.numbered and kind not in (LOT, MODEL):
+            await changes.put(db, who, kind, "k-1", {"calendar": calendar} if kind is TARIFF else {})
+    point = (await records.get(db, who.tenant_id, POINT, "p-1")).id
+    customer = (await records.get(db, who.tenant_id, CUSTOMER, "c-1")).id
+    supplied = await relations.supply(db, who, point, customer, START - 86400)
+    assert supplied is not None
+    side.ids |= {"holiday": day.id, "supply": supplied.id}
 
 
 async def _ccee(
@@ -171,14 +303,21 @@ async def _ccee(
     )
     db.add(subscription)
     await db.flush()
+    row, alarm = await _ccee_trouble(db, tenant, gateway, meter, now)
+    return row, alarm, subscription
+
+
+async def _ccee_trouble(db: Any, tenant: int, gateway: Gateway, meter: Meter, now: int) -> tuple[CceeConnection, Alarm]:
     first, second = (sample(meter.key, START + 3600 * n, "I03") for n in (1, 2))
     await store_connections(db, [(tenant, meter.id, gateway.id, each) for each in (first, second)], now)
     await store_captures(db, [(tenant, meter.id, capture(second))])
     row = await db.scalar(
-        select(CceeConnection).where(CceeConnection.started_ms == second.started_ms, CceeConnection.tenant_id == tenant)
+        select(CceeConnection).where(
+            CceeConnection.started_ms == second.started_ms, CceeConnection.meter_id == meter.id
+        )
     )
-    alarm = await db.scalar(select(Alarm).where(Alarm.code == "I11", Alarm.tenant_id == tenant))
-    return row, alarm, subscription
+    alarm = await db.scalar(select(Alarm).where(Alarm.code == "I11", Alarm.meter_id == meter.id))
+    return row, alarm
 
 
 async def _readings(

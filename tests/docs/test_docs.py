@@ -173,7 +173,7 @@ def test_addresses_of_the_api_are_told_and_exist() -> None:
     known = {part for path in paths for part in path.removeprefix("/api/v1").split("/") if part and part[0] != "{"}
     table = API.read_text().partition("## Addresses")[2].partition("\n\n**Times**")[0]
     cells = " ".join(re.findall(r"^\| (.*?) \|", table, re.MULTILINE))
-    told = set(re.findall(r"/(\w+)", cells))
+    told = set(re.findall(r"/([\w-]+)", cells))
     assert told == known - {"openapi.json", "openapi.yaml", "openapi.yml", "me"}
 
 

@@ -28,8 +28,8 @@ from tests.central.web.seed import LOGIN, seed
 ROOT = Path(__file__).parents[2]
 
 
-async def prepared(url: str) -> str:
-    """Fill a database; returns a read-only key."""
+async def prepared(url: str, permissions: str = "read") -> str:
+    """Fill a database; returns a key, a read-only one unless more is said ("": all that its user may)."""
     database = open_url(url)
     await migrate(database)
     now = int(time.time())
@@ -37,14 +37,15 @@ async def prepared(url: str) -> str:
     async with database.write() as db:
         user = (await db.scalars(select(User).where(User.login == LOGIN))).one()
         who = Principal.of_session(user, "", b"")
-        _, key = await keys.create_key(db, who, "reports", permissions="read", expires_at=None, now=now)
+        _, key = await keys.create_key(db, who, "reports", permissions=permissions, expires_at=None, now=now)
     await database.close()
     return key
 
 
-def test_the_client_reports_last_month(tmp_path: Path) -> None:
+def run_example(tmp_path: Path, name: str, permissions: str) -> str:
+    """Run a program of docs/examples against a server of its own; returns what it prints."""
     url = f"sqlite+aiosqlite:///{tmp_path / 'central.sqlite'}"
-    key = asyncio.run(prepared(url))
+    key = asyncio.run(prepared(url, permissions))
     port = free_port()
     settings = {
         "METERGATE_DATABASE_URL": url,
@@ -55,7 +56,7 @@ def test_the_client_reports_last_month(tmp_path: Path) -> None:
     try:
         server.wait_for_port(port)
         done = subprocess.run(
-            [sys.executable, str(ROOT / "docs/examples/monthly_energy.py")],
+            [sys.executable, str(ROOT / "docs/examples" / name)],
             env={**os.environ, "METERGATE_URL": f"http://127.0.0.1:{port}", "METERGATE_KEY": key},
             capture_output=True,
             text=True,
@@ -65,7 +66,19 @@ def test_the_client_reports_last_month(tmp_path: Path) -> None:
     finally:
         server.stop()
     assert done.returncode == 0, done.stderr
-    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+    return done.stdout
+
+
+def test_the_client_edits_creates_and_reports(tmp_path: Path) -> None:
+    first, second, *posts = run_example(tmp_path, "edit_and_report.py", "").splitlines()
+    count, _, name = first.partition(" meters; renamed: ")
+    assert (int(count) > 3, name) == (True, "Main intake")  # more than a page
+    assert re.fullmatch(r"group \d+ made once: True", second)
+    assert any(re.fullmatch(r"\d{4}-\d\d Total [\d.]+ kWh", line) for line in posts), posts
+
+
+def test_the_client_reports_last_month(tmp_path: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO(run_example(tmp_path, "monthly_energy.py", "read"))))
     total = next(row for row in rows if row["post"] == "Total" and row["complete"] == "True")
     posts = [row for row in rows if row["meter"] == total["meter"] and row["post"] != "Total"]
     assert len({row["meter"] for row in rows}) > 1

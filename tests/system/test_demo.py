@@ -94,8 +94,10 @@ def month_of_active_energy(demo: Demo) -> list[int | None]:
 
 
 def whole(demo: Demo) -> bool:
-    meters = demo.get("/meters", limit=50)["items"]
-    return len(meters) == 12 and all(difference is not None for difference in month_of_active_energy(demo))
+    meters = [demo.get("/meters", limit=50, gateway=gateway)["items"] for gateway in ("gw-norte", "gw-sul")]
+    return [len(some) for some in meters] == [6, 6] and all(
+        difference is not None for difference in month_of_active_energy(demo)
+    )
 
 
 def test_start_look_stop_and_start_again(tmp_path: Path) -> None:

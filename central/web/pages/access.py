@@ -9,12 +9,12 @@ from litestar.datastructures import Cookie
 from litestar.response import Redirect, Response
 
 from central.accounts.cookies import clear_session, is_https, set_session
-from central.accounts.errors import AccountError
+from central.accounts.errors import AccountError, CodeNeeded, LoginOver
 from central.accounts.passwords import MIN_LENGTH
 from central.accounts.permissions import OWN
-from central.accounts.service import TenantOf
+from central.accounts.second_factor import enter_code
+from central.accounts.service import TenantOf, log_out
 from central.accounts.service import login as open_login
-from central.accounts.sessions import close_session
 from central.settings import Settings
 from central.web import i18n
 from central.web.forms import Db, Web, Who, address, database, field, fields
@@ -38,8 +38,7 @@ async def login_page(request: Web) -> Response[Any]:
         return Redirect("/setup", status_code=303)
     if request.scope.get("user") is not None:
         return Redirect("/", status_code=303)
-    target = safe_path(request.query_params.get("next", "/"))
-    return page(request, "account/login.html", next=target, login="", problem="")
+    return login_form(request, target=safe_path(request.query_params.get("next", "/")))
 
 
 @post("/login", opt={"public": True}, status_code=200)
@@ -52,11 +51,41 @@ async def login(request: Web) -> Response[Any]:
             database(request), request.app.state.gate, name, field(form, "password", 1000, strip=False),
             address=address(request), agent=request.headers.get("user-agent", ""), now=int(time.time()),
         )  # fmt: skip
+    except CodeNeeded as needed:
+        return page(request, "account/code.html", next=target, ticket=needed.ticket, problem="")
     except AccountError as error:
-        return page(request, "account/login.html", 401, next=target, login=name, problem=account_problem(error))
+        return login_form(request, 401, target=target, login=name, problem=account_problem(error))
     answer: Response[Any] = Redirect(target, status_code=303)
     set_session(answer, request, new.token)
     return answer
+
+
+@post("/login/code", opt={"public": True}, status_code=200)
+async def login_code(request: Web) -> Response[Any]:
+    """The second step: a code of the app, or a recovery code."""
+    form = await fields(request)
+    target, ticket = safe_path(field(form, "next") or "/"), field(form, "ticket")
+    try:
+        new = await enter_code(
+            database(request), request.app.state.gate, ticket, field(form, "code", 40), address=address(request),
+            agent=request.headers.get("user-agent", ""), now=int(time.time()),
+        )  # fmt: skip
+    except LoginOver as error:
+        return login_form(request, 401, target=target, problem=account_problem(error))
+    except AccountError as error:
+        return page(request, "account/code.html", 401, next=target, ticket=ticket, problem=account_problem(error))
+    answer: Response[Any] = Redirect(target, status_code=303)
+    set_session(answer, request, new.token)
+    return answer
+
+
+def login_form(request: Web, status: int = 200, *, target: str, login: str = "", problem: str = "") -> Response[Any]:
+    """The page of the login, with the way through the identity provider where there is one."""
+    oidc = request.app.state.settings.oidc
+    return page(
+        request, "account/login.html", status, next=target, login=login, problem=problem, provider=bool(oidc.issuer),
+        provider_label=oidc.label,
+    )  # fmt: skip
 
 
 @get("/setup", opt={"public": True})
@@ -103,7 +132,7 @@ async def setup(request: Web) -> Response[Any]:
 @post("/logout", opt=OWN, status_code=303)
 async def logout(request: Web, db: Db, principal: Who) -> Response[Any]:
     """End the session."""
-    await close_session(db, principal)
+    await log_out(db, principal)
     answer: Response[Any] = Redirect("/login", status_code=303)
     clear_session(answer, request)
     return answer

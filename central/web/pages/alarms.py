@@ -35,9 +35,7 @@ async def acknowledge(request: Web, db: Db, principal: Who, alarm_id: FromPath[i
     """Somebody takes care of it."""
     note = field(await fields(request), "note", 2000)
     try:
-        await service.acknowledge(
-            db, principal.tenant_id, alarm_id, by=principal.author, note=note, now=int(time.time())
-        )
+        await service.acknowledge(db, principal, alarm_id, note=note, now=int(time.time()))
     except (Conflict, Refused) as error:
         problem = gettext("Somebody else was quicker, or the alarm is closed by now.")
         return await _page(request, db, principal, "active", "", 409 if isinstance(error, Conflict) else 422, problem)
@@ -65,9 +63,7 @@ async def subscribe(request: Web, db: Db, principal: Who) -> Response[Any]:
     kind, target, least = field(form, "kind", 16), field(form, "target", 501), field(form, "least", 2)
     try:
         severity = Severity(int(least)) if least.isdigit() else Severity.WARNING
-        row = await subscriptions.subscribe(
-            db, principal.tenant_id, kind, target, severity, by=principal.author, now=int(time.time())
-        )
+        row = await subscriptions.subscribe(db, principal, kind, target, severity, now=int(time.time()))
     except (CentralError, ValueError) as error:
         if isinstance(error, Conflict):
             problem = gettext("This address is told already; remove that line first.")
@@ -82,7 +78,7 @@ async def subscribe(request: Web, db: Db, principal: Who) -> Response[Any]:
 @post("/alarms/subscriptions/{number:int}/remove", opt=NEEDS, status_code=303)
 async def unsubscribe(db: Db, principal: Who, number: FromPath[int]) -> Redirect:
     """Tell them no more."""
-    await subscriptions.unsubscribe(db, principal.tenant_id, number)
+    await subscriptions.unsubscribe(db, principal, number)
     return Redirect("/alarms/subscriptions", status_code=303)
 
 

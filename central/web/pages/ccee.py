@@ -90,7 +90,7 @@ async def _night(
     today = local_date(now, zone_of(principal.zone))
     day = nights.nearest(chosen, today)
     show = show if show in nights.SHOWN else ""
-    lines = [line for line in await _board(db, tenant, day, settings, now) if _matches(line, search, gateway)]
+    lines = [line for line in await board_lines(db, tenant, day, settings, now) if _matches(line, search, gateway)]
     rows = [line for line in lines if not show or line.day.status in nights.SHOWN[show]]
     pages = max(1, -(-len(rows) // _ROWS))
     number = min(number, pages)
@@ -116,7 +116,7 @@ async def _night(
     }
 
 
-async def _board(db: Db, tenant_id: int, day: date, settings: CceeSettings, now: int) -> Sequence[BoardLine]:
+async def board_lines(db: Db, tenant_id: int, day: date, settings: CceeSettings, now: int) -> Sequence[BoardLine]:
     """All meters of a day: figures and filters need every one of them."""
     found: list[BoardLine] = []
     after: str | None = None

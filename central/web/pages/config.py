@@ -148,9 +148,7 @@ def _refusal(view: GatewayView, text: str, base: str) -> str:
 
 async def _send(db: Db, principal: Who, view: GatewayView, action: ApplyConfig, command_id: str) -> str:
     try:
-        await fleet.enqueue(
-            db, principal.tenant_id, view.gateway, action, by=principal.author, command_id=command_id or None
-        )
+        await fleet.order(db, principal, view.gateway, action, command_id=command_id or None)
     except CentralError as error:
         return service_problem(error)
     return ""

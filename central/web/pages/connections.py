@@ -16,13 +16,13 @@ from central.ccee.service import ConnectionDetail, ConnectionFilter, ConnectionV
 from central.ccee.verdicts import VERDICTS
 from central.errors import NotFound, Refused
 from central.registry import service as registry
+from central.sheets import safe_cell
 from central.web import ccee_words as words
 from central.web import labels
 from central.web.forms import Db, Search, Web, Who
 from central.web.i18n import N_, current, gettext
 from central.web.pages.ccee import Chosen
 from central.web.pages.meter import commands_of
-from central.web.pages.meters import safe_cell
 from central.web.render import page
 from central.web.told import told
 from central.web.views import dialogue

@@ -2,45 +2,49 @@
 
 import time
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any, Final
 
 from litestar import get
+from litestar.params import FromQuery
 
 from central.accounts.principal import Principal
 from central.fleet import service as fleet
+from central.metering.months import meters_of
 from central.metering.overview import FleetDay, fleet_days
 from central.registry import service as registry
-from central.web.forms import Db, Key, Who
+from central.web.forms import Db, Key, Web, Who
 from central.web.i18n import current, gettext
+from central.web.pages.scope import scope_of
 from shared.intervals import local_date, utc_offset
 from shared.intervals import zone as zone_of
 
-_DAYS: Final = 30
+_MOST_DAYS: Final = 366
 _HEALTH_DAYS: Final = 3
+Days = FromQuery[int]
 _MOST_POINTS: Final = 800
 
 
 @get("/data/fleet/consumption")
-async def fleet_consumption(db: Db, principal: Who) -> dict[str, Any]:
-    """Active energy of all meters per day."""
-    days = await _days(db, principal)
-    if not any(day.energy for day in days):
+async def fleet_consumption(request: Web, db: Db, principal: Who, days: Days = 30) -> dict[str, Any]:
+    """Active energy of the meters of a dashboard's gateways per day, up to its date."""
+    found = await _days(request, db, principal, days)
+    if not any(day.energy for day in found):
         return {"empty": gettext("No consumption yet: it appears with the first load profile.")}
-    values = [float(day.energy) for day in days]
+    values = [float(day.energy) for day in found]
     series = {"name": gettext("Active energy"), "colour": "post-0", "values": values}
-    return {**_labels(days), "unit": "kWh", "series": [series]}
+    return {**_labels(found, _today(principal)), "unit": "kWh", "series": [series]}
 
 
 @get("/data/fleet/availability")
-async def fleet_availability(db: Db, principal: Who) -> dict[str, Any]:
-    """Share of intervals held per day, all meters."""
-    days = await _days(db, principal)
-    if not any(day.expected for day in days):
+async def fleet_availability(request: Web, db: Db, principal: Who, days: Days = 30) -> dict[str, Any]:
+    """Share of intervals held per day, of the same meters."""
+    found = await _days(request, db, principal, days)
+    if not any(day.expected for day in found):
         return {"empty": gettext("No meters yet.")}
-    values = [round(day.share * 100, 2) if day.share is not None else None for day in days]
+    values = [round(day.share * 100, 2) if day.share is not None else None for day in found]
     series = {"name": gettext("Availability"), "colour": "a4", "values": values}
-    return {**_labels(days), "unit": "%", "series": [series]}
+    return {**_labels(found, _today(principal)), "unit": "%", "series": [series]}
 
 
 @get("/data/gateways/{key:str}/health")
@@ -82,16 +86,21 @@ def _series(rows: Sequence[Any], name: str, colour: str, unit: str, field: str, 
     return {"name": name, "colour": colour, "unit": unit, "points": points}
 
 
-async def _days(db: Db, principal: Who) -> Sequence[FleetDay]:
-    now = int(time.time())
-    today = local_date(now, zone_of(principal.zone))
-    first = today - timedelta(days=_DAYS - 1)
-    return await fleet_days(db, principal.tenant_id, principal.zone, first, today, now)
+async def _days(request: Web, db: Db, principal: Who, count: int) -> Sequence[FleetDay]:
+    now, tenant = int(time.time()), principal.tenant_id
+    scope, selection = await scope_of(request, db, principal)
+    first = scope.day - timedelta(days=min(max(count, 1), _MOST_DAYS) - 1)
+    only = meters_of(db, tenant, selection) if selection.gateways else ()
+    return await fleet_days(db, tenant, principal.zone, first, scope.day, now, only)
 
 
-def _labels(days: Sequence[FleetDay]) -> dict[str, Any]:
+def _labels(days: Sequence[FleetDay], today: date) -> dict[str, Any]:
     return {
         "labels": [current().short_day(day.day) for day in days],
         "tips": [current().day(day.day, "full") for day in days],
-        "partial": [False] * (len(days) - 1) + [True],
+        "partial": [False] * (len(days) - 1) + [days[-1].day == today],
     }
+
+
+def _today(principal: Principal) -> date:
+    return local_date(int(time.time()), zone_of(principal.zone))

@@ -108,7 +108,7 @@ async def close(db: Db, principal: Who, key: Key) -> Redirect:
     view = await registry.get_meter(db, principal.tenant_id, key)
     if view.gateway is not None:
         _, base = await _config(db, principal, view)
-        await fleet.enqueue(db, principal.tenant_id, view.gateway, SetForward(key, "", base), by=principal.author)
+        await fleet.order(db, principal, view.gateway, SetForward(key, "", base))
     return Redirect("/ccee/forwards", status_code=303)
 
 
@@ -159,7 +159,7 @@ async def _save(db: Db, principal: Who, view: MeterView, form: Mapping[str, Any]
     try:
         table = drawn.table_of(form, drawn.tables(config[0]).get(view.meter.key, {}))
         action = SetForward(view.meter.key, drawn.toml(table), config[1])
-        await fleet.enqueue(db, principal.tenant_id, view.gateway, action, by=principal.author)
+        await fleet.order(db, principal, view.gateway, action)
     except drawn.FormProblem as error:
         return str(error)
     except CentralError as error:

@@ -6,6 +6,7 @@ from typing import Any
 from litestar import get
 from litestar.response import Response
 
+from central.accounts.reach import is_part
 from central.fleet import service as fleet
 from central.registry import service as registry
 from central.registry.service import GatewayView
@@ -54,7 +55,7 @@ async def gateway_live(request: Web, db: Db, principal: Who, key: Key) -> Respon
 async def gateway_progress(request: Web, db: Db, principal: Who, key: Key) -> Response[str]:
     """What is being read now, for refreshing."""
     view = await registry.get_gateway(db, principal.tenant_id, key)
-    return page(request, "parts/progress.html", **_progress(request, principal, view))
+    return page(request, "parts/progress.html", **await _progress(request, db, principal, view))
 
 
 @get("/gateways/{key:str}/commands")
@@ -88,17 +89,17 @@ async def _live(request: Web, db: Db, principal: Who, view: GatewayView) -> dict
         "modules": await registry.gateway_modules(db, principal.tenant_id, view.gateway.id),
         "meters": await meter_lines(db, principal, meters),
         "lines": view.state.lines if view.state else [],
-        **_progress(request, principal, view),
+        **await _progress(request, db, principal, view),
     }
 
 
-def _progress(request: Web, principal: Who, view: GatewayView) -> dict[str, Any]:
+async def _progress(request: Web, db: Db, principal: Who, view: GatewayView) -> dict[str, Any]:
     found = board(request)
-    return {
-        "view": view,
-        "followed": found is not None,
-        "running": found.of_gateway(principal.tenant_key, view.gateway.key) if found else [],
-    }
+    running = found.of_gateway(principal.tenant_key, view.gateway.key) if found else []
+    if running and is_part(db, view.gateway.id):
+        seen = await registry.seen_meters(db, view.gateway.id)
+        running = [each for each in running if each.meter in seen]
+    return {"view": view, "followed": found is not None, "running": running}
 
 
 async def _commands(request: Web, db: Db, principal: Who, view: GatewayView) -> dict[str, Any]:

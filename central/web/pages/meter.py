@@ -1,13 +1,11 @@
-"""One meter: the page, its refreshed pieces, and the commands it offers."""
+"""One meter: the pieces of its page that are refreshed, and the commands it offers."""
 
 import re
 import time
-from datetime import date, timedelta
-from typing import Annotated, Any, Final
-from zoneinfo import ZoneInfo
+from datetime import date
+from typing import Any, Final
 
 from litestar import get, post
-from litestar.params import QueryParameter
 from litestar.response import Response
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,21 +13,17 @@ from central.accounts.permissions import Permission, may
 from central.errors import CentralError
 from central.fleet import service as fleet
 from central.metering import service as metering
-from central.metering.consumption import MonthConsumption
 from central.registry import service as registry
 from central.registry.service import MeterView
 from central.web.forms import Db, Key, Web, Who, field, fields
 from central.web.i18n import gettext
 from central.web.messages import service_problem
-from central.web.pages.ccee import meter_card
-from central.web.pages.meters import event_groups, event_lines
 from central.web.progress import command_progress
 from central.web.render import page
-from central.web.views import availability, banners, instant, registers
+from central.web.views import banners, instant, registers
 from central.web.views.commands import listing
-from shared.intervals import day_range, local_date
+from shared.intervals import day_range
 from shared.intervals import zone as zone_of
-from shared.quantities import ACTIVE_PROFILE
 from shared.wire import Action, CloseBill, ReadNow, ReadRange, SetClock
 
 #: The longest range a person may have read again at once: what meters commonly hold.
@@ -39,63 +33,25 @@ _PROFILE_DAYS: Final = 7
 _SYNTAX: Final = re.compile(r"[\^$\\.*+?()\[\]{}|/]")
 
 
-@get("/meters/{key:str}")
-async def meter(
-    request: Web, db: Db, principal: Who, key: Key,
-    chosen: Annotated[str, QueryParameter(name="month", max_length=7)] = "",
-) -> Response[str]:  # fmt: skip
-    """The whole page."""
-    view = await registry.get_meter(db, principal.tenant_id, key)
-    tz, now = zone_of(view.zone), int(time.time())
-    today = local_date(now, tz)
-    channels = await metering.channels(db, view)
-    since = min((channel.first for channel in channels), default=local_date(view.meter.created_at, tz))
-    last = max((channel.last for channel in channels), default=today)
-    first = _month(chosen, today)
-    days = await metering.availability(db, view, first.year, first.month, now=now)
-    months = await metering.consumption_by_post(db, view, months=3, now=now) if channels else []
-    found = await metering.events(db, principal.tenant_id, meter_id=view.meter.id, limit=40)
-    values = await _registers(db, view)
-    resets = values["registers"].resets if values["registers"] else None
-    return page(
-        request, "meter.html",
-        zone=tz,
-        calendar=availability.month(days, today, since),
-        months=[
-            {"first": month.first, "missing": _gaps(month, since, tz), "load_factor": _load_factor(month)}
-            for month in months
-        ],
-        channels=[str(channel.quantity) for channel in channels] or [str(ACTIVE_PROFILE)],
-        profile_from=(min(last, today) - timedelta(days=_PROFILE_DAYS - 1)).isoformat(),
-        yesterday=(today - timedelta(days=1)).isoformat(),
-        serial_pattern=_SYNTAX.sub(r"\\\g<0>", view.meter.serial),
-        events=event_groups(event_lines(found.items, tz)),
-        can_close_bill=principal.may("control") and view.gateway is not None and resets is not None,
-        ccee_card=await meter_card(request, db, view, now),
-        **_status(view), **await _now(db, view), **values,
-        **await commands_of(request, db, principal, view),
-    )  # fmt: skip
-
-
 @get("/meters/{key:str}/status")
 async def meter_status(request: Web, db: Db, principal: Who, key: Key) -> Response[str]:
     """Banners and facts, for refreshing."""
     view = await registry.get_meter(db, principal.tenant_id, key)
-    return page(request, "parts/meter_status.html", zone=zone_of(view.zone), **_status(view))
+    return page(request, "parts/meter_status.html", zone=zone_of(view.zone), **status_of(view))
 
 
 @get("/meters/{key:str}/now")
 async def meter_now(request: Web, db: Db, principal: Who, key: Key) -> Response[str]:
     """Instantaneous values, for refreshing."""
     view = await registry.get_meter(db, principal.tenant_id, key)
-    return page(request, "parts/meter_now.html", zone=zone_of(view.zone), **await _now(db, view))
+    return page(request, "parts/meter_now.html", zone=zone_of(view.zone), **await now_of(db, view))
 
 
 @get("/meters/{key:str}/registers")
 async def meter_registers(request: Web, db: Db, principal: Who, key: Key) -> Response[str]:
     """The last registers, for refreshing."""
     view = await registry.get_meter(db, principal.tenant_id, key)
-    return page(request, "parts/registers.html", zone=zone_of(view.zone), **await _registers(db, view))
+    return page(request, "parts/registers.html", zone=zone_of(view.zone), **await registers_of(db, view))
 
 
 @get("/meters/{key:str}/commands")
@@ -162,7 +118,7 @@ async def order(request: Web, db: Db, principal: Who, key: Key, action: Action) 
         if view.gateway is None:
             problem = gettext("No gateway reads this meter")
         else:
-            await fleet.enqueue(db, principal.tenant_id, view.gateway, action, by=principal.author)
+            await fleet.order(db, principal, view.gateway, action)
     except CentralError as error:
         problem = service_problem(error)
     context = await commands_of(request, db, principal, view)
@@ -172,7 +128,8 @@ async def order(request: Web, db: Db, principal: Who, key: Key, action: Action) 
     )  # fmt: skip
 
 
-def _status(view: MeterView) -> dict[str, Any]:
+def status_of(view: MeterView) -> dict[str, Any]:
+    """What is said of the meter above all tabs."""
     return {
         "view": view,
         "state": banners.meter_state(view),
@@ -180,7 +137,8 @@ def _status(view: MeterView) -> dict[str, Any]:
     }
 
 
-async def _now(db: AsyncSession, view: MeterView) -> dict[str, Any]:
+async def now_of(db: AsyncSession, view: MeterView) -> dict[str, Any]:
+    """The last instantaneous values."""
     snapshot = await metering.last_snapshot(db, view)
     return {
         "snapshot": instant.table(snapshot) if snapshot else None,
@@ -188,7 +146,8 @@ async def _now(db: AsyncSession, view: MeterView) -> dict[str, Any]:
     }
 
 
-async def _registers(db: AsyncSession, view: MeterView) -> dict[str, Any]:
+async def registers_of(db: AsyncSession, view: MeterView) -> dict[str, Any]:
+    """The last registers."""
     reading = await metering.last_registers(db, view)
     return {"registers": registers.table(reading, zone_of(view.zone)) if reading else None}
 
@@ -197,29 +156,5 @@ async def commands_of(request: Web, db: Db, principal: Who, view: MeterView) -> 
     """The meter's recent commands, as the templates of the list need them."""
     rows = (await fleet.commands(db, principal.tenant_id, meter_id=view.meter.id, limit=10)).items
     url = f"/meters/{view.meter.key}/commands"
-    return listing(rows, url, command_progress(request, principal), int(time.time())) | {"show_meter": False}
-
-
-def _month(text: str, today: date) -> date:
-    """First day of ``YYYY-MM``; anything else, and the future, is the running month."""
-    try:
-        first = date.fromisoformat(f"{text}-01")
-    except ValueError:
-        return today.replace(day=1)
-    return min(first, today.replace(day=1))
-
-
-def _gaps(month: MonthConsumption, since: date, tz: ZoneInfo) -> int:
-    """Intervals missing in a month, those before the meter's first day left out."""
-    total = month.posts.get(0)
-    if total is None:
-        return 0
-    start = max(month.start, day_range(since, tz).start)
-    before = max(0, start - month.start) // 900
-    return max(0, total.gaps - before)
-
-
-def _load_factor(month: MonthConsumption) -> float | None:
-    """Mean demand / maximum demand of all posts; None without either."""
-    factor = month.posts[0].load_factor if 0 in month.posts else None
-    return None if factor is None else float(factor)
+    found = listing(rows, url, command_progress(request, principal), int(time.time()))
+    return found | {"show_meter": False, "commands_card": f"/meters/{view.meter.key}/readings#commands-card"}

@@ -10,13 +10,15 @@ from litestar.params import QueryParameter
 
 from central.errors import Refused
 from central.fleet import service as fleet
+from central.metering import bills
 from central.metering import service as metering
-from central.metering.calendars import calendar_of
-from central.metering.consumption import MonthConsumption
+from central.metering.calendars import calendar_in_force
 from central.registry import service as registry
 from central.web import labels
 from central.web.forms import Db, Key, Search, Who
 from central.web.i18n import current, gettext, ngettext
+from central.web.pages.meter_tabs import chosen_quantity
+from central.web.views import bills as bill_words
 from shared.intervals import day_range, utc_offset
 from shared.intervals import zone as zone_of
 from shared.quantities import POSTS, Post, Process, Quantity, QuantityError
@@ -46,7 +48,8 @@ async def profile_data(
     series = (await metering.profile(db, view, quantity, start, end)).part(start, end)
     count = min(len(series.values), max(0, (int(time.time()) - series.start) // series.step))
     values, flags = series.units()[:count], series.flags[:count]
-    posts = calendar_of(view.meter.calendar, view.zone).posts_for(series.start, series.step, count)
+    calendar = await calendar_in_force(db, view.meter, view.zone)
+    posts = calendar.posts_for(series.start, series.step, count)
     if not count or not series.held[:count].any():
         return {"empty": gettext("No load profile in this range. Choose another one, or “Re-read range”.")}
     present = set(posts)
@@ -74,26 +77,27 @@ async def profile_data(
 
 @get("/data/meters/{key:str}/consumption")
 async def consumption_data(db: Db, principal: Who, key: Key) -> dict[str, Any]:
-    """Active energy by post, stacked per month, three months."""
+    """Active energy by post, stacked per calendar month, three months."""
     view = await registry.get_meter(db, principal.tenant_id, key)
-    months = await metering.consumption_by_post(db, view, months=3)
-    if not any(month.posts and month.posts[Post.TOTAL].intervals for month in months):
-        return {"empty": gettext("No consumption yet: it appears with the first load profile.")}
-    return {
-        **_months(months),
-        "unit": months[0].unit,
-        "stacked": True,
-        "totalLabel": gettext("Total"),
-        "notes": [_missing(month) for month in months],
-        "series": [
-            {
-                "name": labels.post(post),
-                "colour": f"post-{int(post)}",
-                "values": [float(month.posts[post].energy) if post in month.posts else None for month in months],
-            }
-            for post in _present(months)
-        ],
-    }
+    months = await bills.months(db, view)
+    data = bill_words.history(months)
+    if "empty" in data:
+        return data
+    return {**data, "stacked": True, "partial": data["open"], "notes": [_missing(bill.gaps) for bill in months.bills]}
+
+
+@get("/data/meters/{key:str}/billing/consumption")
+async def billing_consumption(db: Db, principal: Who, key: Key, of: Search = "1") -> dict[str, Any]:
+    """Energy by post and billing period, the open one with what is still to come."""
+    view = await registry.get_meter(db, principal.tenant_id, key)
+    return bill_words.history(await bills.billing(db, view, quantity=chosen_quantity(of)))
+
+
+@get("/data/meters/{key:str}/billing/demand")
+async def billing_demand(db: Db, principal: Who, key: Key, of: Search = "1") -> dict[str, Any]:
+    """Maximum demand by post and billing period."""
+    view = await registry.get_meter(db, principal.tenant_id, key)
+    return bill_words.demands(await bills.billing(db, view, quantity=chosen_quantity(of)), zone_of(view.zone))
 
 
 @get("/data/meters/{key:str}/demand")
@@ -119,8 +123,8 @@ async def demand_data(db: Db, principal: Who, key: Key) -> dict[str, Any]:
 
 
 @get("/data/meters/{key:str}/module")
-async def module_data(db: Db, principal: Who, key: Key) -> dict[str, Any]:
-    """Temperature and signal of the communication module, last seven days."""
+async def module_data(db: Db, principal: Who, key: Key, what: Search = "") -> dict[str, Any]:
+    """Temperature and signal of the communication module, last seven days; ``what`` names one of them."""
     view = await registry.get_meter(db, principal.tenant_id, key)
     now = int(time.time())
     rows = (
@@ -128,14 +132,14 @@ async def module_data(db: Db, principal: Who, key: Key) -> dict[str, Any]:
         if view.module
         else []
     )
-    if not rows:
-        return {"empty": gettext("The module has told nothing in the last seven days.")}
     series = (
-        (gettext("Temperature"), "line-2", "°C", [row.temperature for row in rows]),
-        (gettext("Signal"), "line-1", "dBm", [row.signal_dbm for row in rows]),
-        (gettext("Signal strength"), "line-3", "%", [row.signal_percent for row in rows]),
+        ("temperature", gettext("Temperature"), "line-2", "°C", [row.temperature for row in rows]),
+        ("signal", gettext("Signal"), "line-1", "dBm", [row.signal_dbm for row in rows]),
+        ("signal", gettext("Signal strength"), "line-3", "%", [row.signal_percent for row in rows]),
     )
-    shown = [one for one in series if any(value is not None for value in one[3])][:2]
+    wanted = [one[1:] for one in series if what in ("", one[0]) and any(value is not None for value in one[4])]
+    if not wanted:
+        return {"empty": gettext("The module has told nothing in the last seven days.")}
     return {
         "offset": utc_offset(rows[0].at, zone_of(view.zone)),
         "series": [
@@ -145,7 +149,7 @@ async def module_data(db: Db, principal: Who, key: Key) -> dict[str, Any]:
                 "unit": unit,
                 "points": [[row.at * 1000, value] for row, value in zip(rows, values, strict=True)],
             }
-            for name, colour, unit, values in shown
+            for name, colour, unit, values in wanted[: 1 if what else 2]
         ],
     }
 
@@ -163,8 +167,5 @@ def _months(months: Any) -> dict[str, Any]:
     }
 
 
-def _missing(month: MonthConsumption) -> str:
-    total = month.posts.get(Post.TOTAL)
-    if total is None or not total.gaps:
-        return ""
-    return ngettext("%(num)d interval missing", "%(num)d intervals missing", total.gaps) % {"num": total.gaps}
+def _missing(gaps: int) -> str:
+    return ngettext("%(num)d interval missing", "%(num)d intervals missing", gaps) % {"num": gaps} if gaps else ""

@@ -18,6 +18,7 @@ from central.metering import overview as fleet_figures
 from central.metering.service import EventView
 from central.registry import service as registry
 from central.registry.service import MeterFilter, MeterView
+from central.sheets import safe_cell
 from central.web import labels
 from central.web.forms import Db, Search, Web, Who
 from central.web.i18n import N_, current, gettext
@@ -245,11 +246,6 @@ def _export(line: MeterLine, principal: Principal) -> list[str]:
         current().percent(line.share, 1) if line.share is not None else "",
         view.gateway.key if view.gateway else "",
     ]
-
-
-def safe_cell(cell: str) -> str:
-    """A cell that a spreadsheet would run as a formula becomes text."""
-    return f"'{cell}" if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
 
 
 async def _filter(db: Db, principal: Who, search: str, gateway: str) -> MeterFilter:

@@ -1,137 +1,135 @@
-"""The start page: how much, how complete, what needs attention."""
+"""The start page: a dashboard that each person arranges, for one date and the gateways chosen."""
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from litestar import get
-from litestar.response import Response
+import msgspec
+from litestar import get, post
+from litestar.params import FromPath, QueryParameter
+from litestar.response import Redirect, Response
+from sqlalchemy import or_, select
 
-from central.accounts.principal import Principal
-from central.metering import overview as fleet_figures
-from central.metering.service import events as find_events
-from central.registry import service as registry
-from central.registry.service import GatewayView, MeterFilter
-from central.web import labels
-from central.web.forms import Db, Web, Who
-from central.web.i18n import current, gettext, ngettext
-from central.web.pages.meters import MeterLine, event_groups, event_lines, meter_lines
+from central.accounts.permissions import OWN
+from central.ccee.models import CceeMeter
+from central.errors import NotFound, Refused
+from central.registry.models import Gateway
+from central.web.forms import Db, Search, Web, Who, field
+from central.web.pages.scope import load_board, save_board, scope_of
+from central.web.pages.widgets import report, widget_context
 from central.web.render import page
+from central.web.views import dashboard
+from central.web.views.dashboard import KINDS, Board, Scope, Widget
+from central.web.views.nights import nearest
 from shared.intervals import local_date
 from shared.intervals import zone as zone_of
 
-_WORST: Final = 6
-_MOST: Final = 1000  # meters and gateways looked at for the lists of trouble
-#: A meter that is late becomes trouble when a whole interval has passed without a reading.
-_LATE: Final = 900  # s
-_EVENTS: Final = 60  # looked at
-_EVENT_GROUPS: Final = 7  # shown
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    meters: int
-    unregistered: int
-    gateways: int
-    online: int
-    yesterday: float | None
-    today: float | None
-    energy: float
-
-
-@dataclass(frozen=True, slots=True)
-class GatewayTrouble:
-    key: str
-    name: str
-    state: str
-    words: str
+#: Gateways offered at a time.
+_OFFERED: Final = 60
+Number = Annotated[int, QueryParameter(ge=0, le=1000)]
 
 
 @get("/")
 async def overview(request: Web, db: Db, principal: Who) -> Response[str]:
-    """The whole page."""
+    """The page; each widget asks for its content itself."""
+    board = await load_board(db, principal)
+    scope, selection = await scope_of(request, db, principal, board)
+    present = await _has_ccee(db, principal.tenant_id)
+    widgets = board.widgets if board.widgets is not None else dashboard.default(ccee=present)
+    chosen = select(Gateway.key, Gateway.name).where(Gateway.id.in_(selection.gateways)).order_by(Gateway.name)
     return page(
-        request, "overview.html",
-        today=local_date(int(time.time()), zone_of(principal.zone)),
-        **await _totals(db, principal), **await _trouble(db, principal),
+        request, "dashboard/page.html", scope=scope, kinds=KINDS, frames=[_frame(each, scope) for each in widgets],
+        offered=[name for name in KINDS if name != "ccee" or present], arranged=board.widgets is not None,
+        chosen=[(key, name or key) for key, name in await db.execute(chosen)] if selection.gateways else [],
     )  # fmt: skip
 
 
-@get("/overview/totals")
-async def totals(request: Web, db: Db, principal: Who) -> Response[str]:
-    """The row of figures, for refreshing."""
+@get("/dashboard/widgets/{kind:str}")
+async def widget(request: Web, db: Db, principal: Who, kind: FromPath[str]) -> Response[str]:
+    """What stands in a widget."""
+    if kind not in KINDS:
+        raise NotFound("widget", kind[:40])
+    scope, selection = await scope_of(request, db, principal)
+    options = {}
+    for name, (_, choices) in KINDS[kind].options.items():
+        text = request.query_params.get(name, "")
+        options[name] = int(text) if text in map(str, choices) else choices[0]
+    context = await widget_context(kind, request, db, principal, scope, selection, options)
+    return page(request, f"dashboard/{kind}.html", scope=scope, options=options, **context)
+
+
+@get("/dashboard/frame/{kind:str}")
+async def frame(request: Web, db: Db, principal: Who, kind: FromPath[str], name: Search = "") -> Response[str]:
+    """An empty widget to be placed on the dashboard."""
+    if kind not in KINDS:
+        raise NotFound("widget", kind[:40])
+    scope, _ = await scope_of(request, db, principal)
+    placed = Widget(name[:32] or kind, kind, 0, 0, KINDS[kind].w, KINDS[kind].h)
+    return page(request, "dashboard/frame.html", scope=scope, frame=_frame(placed, scope))
+
+
+@get("/dashboard/gateways")
+async def offered_gateways(request: Web, db: Db, principal: Who, q: Search = "") -> Response[str]:
+    """Gateways to choose from: those chosen, then those whose name or key has the words."""
+    _, selection = await scope_of(request, db, principal)
+    query = select(Gateway.id, Gateway.key, Gateway.name).where(Gateway.tenant_id == principal.tenant_id)
+    found = query
+    for word in q[:100].split():
+        found = found.where(or_(*(each.icontains(word, autoescape=True) for each in (Gateway.key, Gateway.name))))
+    rows = (await db.execute(found.order_by(Gateway.name, Gateway.key).limit(_OFFERED + 1))).all()
+    kept = (await db.execute(query.where(Gateway.id.in_(selection.gateways)))).all() if selection.gateways else []
+    chosen = {row.id for row in kept}
+    return page(
+        request, "dashboard/choice.html", kept=sorted(kept, key=lambda row: row.name), more=len(rows) > _OFFERED,
+        rows=[row for row in rows[:_OFFERED] if row.id not in chosen], q=q,
+    )  # fmt: skip
+
+
+@post("/dashboard/filter", opt=OWN, status_code=303)
+async def choose(request: Web, db: Db, principal: Who) -> Redirect:
+    """Take another date or other gateways; the gateways are kept for the next visit, the date is not."""
+    form = await request.form()
+    keys = [key for key in form.getall("gateway", []) if isinstance(key, str) and key]
     today = local_date(int(time.time()), zone_of(principal.zone))
-    return page(request, "parts/totals.html", today=today, **await _totals(db, principal))
+    scope = Scope(nearest(field(form, "date", 10), today), today, tuple(keys[: dashboard.MOST_GATEWAYS]))
+    board = await load_board(db, principal)
+    await save_board(db, principal, Board(board.widgets, list(scope.gateways)))
+    return Redirect(f"/?{scope.query()}" if scope.query() else "/", status_code=303)
 
 
-@get("/overview/trouble")
-async def trouble(request: Web, db: Db, principal: Who) -> Response[str]:
-    """Lists of trouble and events, for refreshing."""
-    return page(request, "parts/trouble.html", **await _totals(db, principal), **await _trouble(db, principal))
+@post("/dashboard", opt=OWN, status_code=204)
+async def arrange(request: Web, db: Db, principal: Who) -> None:
+    """Keep another arrangement: JSON, a list of widgets."""
+    try:
+        widgets = msgspec.json.decode(await request.body(), type=list[Widget])
+    except msgspec.DecodeError as error:
+        raise Refused("widgets", str(error)) from error
+    if len(widgets) > dashboard.MOST:
+        raise Refused("widgets", f"{len(widgets)} are more than {dashboard.MOST}")
+    board = await load_board(db, principal)
+    await save_board(db, principal, Board(dashboard.settle(widgets), board.gateways))
 
 
-async def _totals(db: Db, principal: Who) -> dict[str, Any]:
-    now, tenant = int(time.time()), principal.tenant_id
-    today = local_date(now, zone_of(principal.zone))
-    first = min(today.replace(day=1), today - timedelta(days=1))
-    days = await fleet_figures.fleet_days(db, tenant, principal.zone, first, today, now)
-    gateways = (await registry.find_gateways(db, tenant, limit=_MOST)).items
+@post("/dashboard/reset", opt=OWN, status_code=303)
+async def reset(db: Db, principal: Who) -> Redirect:
+    """Back to the dashboard everybody begins with."""
+    board = await load_board(db, principal)
+    await save_board(db, principal, Board(None, board.gateways))
+    return Redirect("/", status_code=303)
+
+
+def _frame(placed: Widget, scope: Scope) -> dict[str, Any]:
+    """What the template of a widget's frame needs."""
+    kind = KINDS[placed.kind]
+    options = {name: placed.option(name) for name in kind.options}
+    gateways = scope.query(**options) if scope.gateways else scope.query(gateway="", **options)
     return {
-        "totals": Totals(
-            meters=await registry.count_meters(db, tenant),
-            unregistered=await registry.count_meters(db, tenant, MeterFilter(registered=False)),
-            gateways=len(gateways),
-            online=sum(1 for gateway in gateways if gateway.online),
-            yesterday=days[-2].share,
-            today=days[-1].share,
-            energy=float(sum(day.energy for day in days if day.day >= today.replace(day=1))),
-        )
-    }
+        "widget": placed, "kind": kind, "options": options, "source": f"/dashboard/widgets/{placed.kind}?{gateways}",
+        "report": report(placed.kind, scope),
+    }  # fmt: skip
 
 
-async def _trouble(db: Db, principal: Who) -> dict[str, Any]:
-    tenant = principal.tenant_id
-    gateways = (await registry.find_gateways(db, tenant, limit=_MOST)).items
-    meters = (await registry.find_meters(db, tenant, MeterFilter(monitored=True), limit=_MOST)).items
-    lines = await meter_lines(db, principal, meters)
-    found = await find_events(db, tenant, limit=_EVENTS)
-    serials = {view.meter.key: view.meter.serial for view in meters}
-    groups = event_groups(event_lines(found.items, zone_of(principal.zone), serials))
-    return {
-        "gateways": [entry for gateway in gateways if (entry := _gateway_trouble(gateway, principal))],
-        "worst": worst(lines, int(time.time())),
-        "events": groups[:_EVENT_GROUPS],
-    }
-
-
-def worst(lines: Sequence[MeterLine], now: int) -> Sequence[MeterLine]:
-    """Meters in real trouble, the gravest first; what a silent gateway hides is that gateway's trouble."""
-    grave = {"wrong_serial": 0, "unreachable": 1, "unreconciled": 2, "stale": 3}
-    needy = [line for line in lines if line.state in grave and not (line.state == "stale" and _fresh(line, now))]
-    return sorted(needy, key=lambda line: (grave[line.state], line.share or 0, line.key))[:_WORST]
-
-
-def _fresh(line: MeterLine, now: int) -> bool:
-    live = line.view.live
-    return live is not None and live.last_ok is not None and now - live.last_ok < _LATE
-
-
-def _gateway_trouble(view: GatewayView, principal: Principal) -> GatewayTrouble | None:
-    state = view.state
-    alarms = state.alarms if state else []
-    broken = [line for line in state.lines if line.state == "backing_off"] if state else []
-    if view.online and not alarms and not broken:
-        return None
-    name = view.gateway.name or view.gateway.key
-    if view.live is None:
-        return GatewayTrouble(view.gateway.key, name, "never", gettext("Check its broker address and certificate."))
-    if not view.online:
-        at = view.live.changed_at or view.live.contact_at
-        words = gettext("Offline since %(since)s") % {"since": current().instant(at, zone_of(principal.zone))}
-        return GatewayTrouble(view.gateway.key, name, "offline", words)
-    words = labels.alarm(alarms[0])[0] if alarms else ngettext(
-        "%(num)d line does not work", "%(num)d lines do not work", len(broken)
-    ) % {"num": len(broken)}  # fmt: skip
-    return GatewayTrouble(view.gateway.key, name, "online", words)
+async def _has_ccee(db: Db, tenant_id: int) -> bool:
+    known = CceeMeter.expected.is_(True) | (CceeMeter.expected.is_(None) & CceeMeter.forward_since.is_not(None))
+    return (
+        await db.scalar(select(CceeMeter.meter_id).where(CceeMeter.tenant_id == tenant_id, known).limit(1)) is not None
+    )

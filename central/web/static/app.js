@@ -2,6 +2,8 @@
 import { mountCharts } from "./charts/mount.js";
 import { mountGrids } from "./grids.js";
 import { mountMaps } from "./map.js";
+import { mountTariffs } from "./registry.js";
+import "./tree.js";
 
 document.addEventListener("submit", (event) => {
   const question = event.target.dataset?.confirm;
@@ -37,4 +39,5 @@ document.body.addEventListener("htmx:beforeRequest", (event) => {
 mountCharts(document);
 mountGrids(document);
 mountMaps(document);
-document.body.addEventListener("htmx:afterSwap", (event) => { mountCharts(event.detail.target); mountMaps(event.detail.target); });
+mountTariffs(document);
+document.body.addEventListener("htmx:afterSwap", (event) => { mountCharts(event.detail.target); mountMaps(event.detail.target); mountTariffs(document); });

@@ -1,7 +1,18 @@
 // Maps: <div data-map data-tiles="url" data-credit="..."> with its places in a JSON script inside. Without tiles the places
-// are shown on a plain ground with a scale: nothing is loaded from elsewhere unless the settings say so.
+// are shown on a plain ground with a scale: nothing is loaded from elsewhere unless the settings say so. A place with a
+// `count` stands for so many that the server gathered.
+import { load, loadStyles } from "./load.js";
+
 export function mountMaps(root) {
-  for (const element of root.querySelectorAll("[data-map]")) if (!element.map) mount(element);
+  for (const element of root.querySelectorAll("[data-map]:not([data-mounted])")) {
+    element.dataset.mounted = "1";
+    libraries().then(() => element.isConnected && mount(element));
+  }
+}
+
+async function libraries() {
+  await Promise.all([loadStyles("leaflet.css"), loadStyles("markercluster.css"), load("leaflet.js", "L")]);
+  await load("markercluster.js", "Leaflet");
 }
 
 const round = (words) => L.divIcon({ className: "map-count", html: `<span>${words}</span>`, iconSize: [36, 36] });
@@ -16,14 +27,15 @@ function mount(element) {
   L.control.scale({ imperial: false }).addTo(map);
   const group = L.markerClusterGroup({ iconCreateFunction: (cluster) => round(cluster.getChildCount()), showCoverageOnHover: false, maxClusterRadius: 48 });
   for (const place of places) {
-    const marker = L.marker([place.lat, place.lon], { icon: spot(place.colour), title: place.title, alt: place.title });
+    const icon = place.count ? round(place.count) : spot(place.colour);
+    const marker = L.marker([place.lat, place.lon], { icon, title: place.title, alt: place.title });
     const link = document.createElement(place.href ? "a" : "span");
     link.textContent = place.title;
     if (place.href) link.href = place.href;
     const box = document.createElement("div");
     box.append(link);
     if (place.note) box.append(document.createElement("br"), place.note);
-    group.addLayer(marker.bindPopup(box));
+    (place.count ? map : group).addLayer(marker.bindPopup(box));
   }
   map.addLayer(group);
   if (places.length) map.fitBounds(L.latLngBounds(places.map((p) => [p.lat, p.lon])).pad(0.15), { maxZoom: 15 });

@@ -1,5 +1,6 @@
-// Light or dark before the first paint: the person's choice, else the system's.
+// Before the first paint: light or dark, and whether the panel of trees is open: the person's choice, else the system's.
 (() => {
+  document.documentElement.dataset.panel = localStorage.getItem("mg-panel") || (innerWidth >= 1700 ? "open" : "folded");
   const key = "mg-theme";
   const system = matchMedia("(prefers-color-scheme: dark)");
   const apply = () => {

@@ -1,16 +1,12 @@
-"""Availability on screen: colour classes, the strip of the last days, the calendar of a month."""
+"""Availability on screen: colour classes, and the strip of the last days."""
 
-import calendar
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from babel.dates import get_day_names
-
-from central.metering.availability import DayAvailability
-from central.web.i18n import current, gettext
+from central.web.i18n import current
 from shared.intervals import day_range
 
 STRIP_DAYS: Final = 14
@@ -26,18 +22,6 @@ class Cell:
     iso: str = ""
     known: bool = False
     today: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class MonthCalendar:
-    """``days`` begins with None for the weekdays before the first; ``after`` is "" for the running month."""
-
-    first: date
-    before: str
-    after: str
-    weekdays: Sequence[str]
-    days: Sequence[Cell | None]
-    share: float | None
 
 
 def css(share: float | None) -> str:
@@ -60,35 +44,3 @@ def strip(held: Mapping[date, int], today: date, since: date | None, tz: ZoneInf
         share = min(1.0, held.get(day, 0) / length) if expected else None
         cells.append(Cell(css(share), f"{current().day(day)}: {current().percent(share)}"))
     return cells
-
-
-def month(days: Sequence[DayAvailability], today: date, since: date | None) -> MonthCalendar:
-    """The calendar of one month; days before ``since`` (first day of the meter) are blank."""
-    first = days[0].day
-    cells: list[Cell | None] = [None] * first.weekday()
-    cells += [_cell(day, today, since) for day in days]
-    counted = [day for day in days if day.expected and (since is None or day.day >= since)]
-    expected = sum(day.expected * day.step for day in counted)
-    names = get_day_names("abbreviated", "stand-alone", current().locale)
-    return MonthCalendar(
-        first=first,
-        before=(first - timedelta(days=1)).strftime("%Y-%m"),
-        after=(first + timedelta(days=31)).strftime("%Y-%m")
-        if (first.year, first.month) < (today.year, today.month)
-        else "",
-        weekdays=[names[number].rstrip(".") for number in calendar.Calendar().iterweekdays()],
-        days=cells,
-        share=min(1.0, sum(day.held * day.step for day in counted) / expected) if expected else None,
-    )
-
-
-def _cell(day: DayAvailability, today: date, since: date | None) -> Cell:
-    share = None if since is not None and day.day < since else day.share
-    title = current().day(day.day, "full")
-    if share is not None:
-        title += ": " + gettext("%(held)s of %(expected)s intervals held") % {
-            "held": min(day.held, day.expected), "expected": day.expected,
-        }  # fmt: skip
-    if day.registers:
-        title += " · " + gettext("registers read")
-    return Cell(css(share), title, day.day.day, day.day.isoformat(), share is not None, day.day == today)

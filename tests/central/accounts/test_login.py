@@ -16,10 +16,10 @@ from central.accounts.errors import (
     SetupRefused,
 )
 from central.accounts.models import LoginSession, User
-from central.accounts.service import LoginGate, TenantOf, change_password, create_user, login
+from central.accounts.service import TenantOf, change_password, create_user, login
 from central.accounts.sessions import IDLE_S, LONGEST_S, close_session, find_session
 from central.accounts.setup import Setup
-from central.accounts.throttle import FREE_TRIES, LONGEST_WAIT_S, Throttle, wait_after
+from central.accounts.throttle import FREE_TRIES, LONGEST_WAIT_S, LoginGate, Throttle, wait_after
 from central.accounts.tokens import api_key_prefix, digest, new_api_key
 from central.store.engine import Database
 

@@ -9,6 +9,7 @@ from central.alarms.models import AlarmNotice
 from central.alarms.service import Condition
 from central.alarms.severity import Severity
 from central.alarms.subscriptions import subscribe, subscriptions, unsubscribe
+from central.audit.service import Program
 from central.errors import Conflict, NotFound, Refused
 from central.registry.models import Meter
 from central.store.engine import Database
@@ -51,17 +52,17 @@ async def test_acknowledged_once(database: Database) -> None:
     (old, new) = sorted(await listed(database, tenant), key=lambda each: each.opened_at)
     assert (old.state, new.state, new.closed_at) == ("open", "closed", 600)
     async with database.write() as session:
-        view = await service.acknowledge(session, tenant, old.id, by="ana", note="Line down", now=NOW)
+        view = await service.acknowledge(session, Program(tenant, "ana"), old.id, note="Line down", now=NOW)
     assert (view.state, view.acknowledged_by, view.acknowledged_at, view.note) == (
         "acknowledged", "ana", NOW, "Line down",
     )  # fmt: skip
     async with database.write() as session:
         with pytest.raises(Conflict, match="ana has acknowledged it"):
-            await service.acknowledge(session, tenant, old.id, by="rui", note="", now=NOW)
+            await service.acknowledge(session, Program(tenant, "rui"), old.id, note="", now=NOW)
         with pytest.raises(Refused, match="closed"):
-            await service.acknowledge(session, tenant, new.id, by="rui", note="", now=NOW)
+            await service.acknowledge(session, Program(tenant, "rui"), new.id, note="", now=NOW)
         with pytest.raises(NotFound):
-            await service.acknowledge(session, tenant + 1, old.id, by="rui", note="", now=NOW)
+            await service.acknowledge(session, Program(tenant + 1, "rui"), old.id, note="", now=NOW)
     await reconcile(database, tenant, meter, condition(10, closed=90), condition(500, closed=600))
     closed = await listed(database, tenant, "closed")
     assert [(each.acknowledged_by, each.closed_at) for each in closed] == [("", 600), ("ana", 90)]
@@ -71,12 +72,14 @@ async def test_acknowledged_once(database: Database) -> None:
 async def test_told_by_severity_and_never_twice(database: Database) -> None:
     tenant, meter = await enter_meter(database)
     async with database.write() as session:
-        everything = await subscribe(session, tenant, "email", "a@example.org", Severity.NOTICE, by="x", now=1)
-        worst = await subscribe(session, tenant, "webhook", "https://b.example/x", Severity.CRITICAL, by="x", now=1)
+        everything = await subscribe(session, Program(tenant, "x"), "email", "a@example.org", Severity.NOTICE, now=1)
+        worst = await subscribe(
+            session, Program(tenant, "x"), "webhook", "https://b.example/x", Severity.CRITICAL, now=1
+        )
         other = Tenant(key="other", name="o", zone="UTC")
         session.add(other)
         await session.flush()
-        await subscribe(session, other.id, "email", "a@example.org", Severity.NOTICE, by="x", now=1)
+        await subscribe(session, Program(other.id, "x"), "email", "a@example.org", Severity.NOTICE, now=1)
     assert len(worst.secret) == 64
     assert everything.secret == ""
     top = condition(20, "I11", Severity.CRITICAL)
@@ -94,9 +97,9 @@ async def test_told_by_severity_and_never_twice(database: Database) -> None:
 
     assert await told() == {(everything.id, "opened"), (everything.id, "closed"), (worst.id, "opened")}
     async with database.write() as session:
-        await unsubscribe(session, tenant, worst.id)
+        await unsubscribe(session, Program(tenant, "x"), worst.id)
         with pytest.raises(NotFound):
-            await unsubscribe(session, other.id, everything.id)
+            await unsubscribe(session, Program(other.id, "x"), everything.id)
         assert [row.target for row in await subscriptions(session, tenant)] == ["a@example.org"]
 
 
@@ -112,15 +115,15 @@ async def test_targets_that_cannot_be_reached(database: Database, kind: str, tar
     tenant = await enter_tenant(database)
     async with database.write() as session:
         with pytest.raises(Refused):
-            await subscribe(session, tenant, kind, target, Severity.NOTICE, by="x", now=1)
+            await subscribe(session, Program(tenant, "x"), kind, target, Severity.NOTICE, now=1)
 
 
 async def test_one_subscription_for_one_target(database: Database) -> None:
     tenant = await enter_tenant(database)
     async with database.write() as session:
-        await subscribe(session, tenant, "email", "a@example.org", Severity.NOTICE, by="x", now=1)
+        await subscribe(session, Program(tenant, "x"), "email", "a@example.org", Severity.NOTICE, now=1)
         with pytest.raises(Conflict):
-            await subscribe(session, tenant, "email", "a@example.org", Severity.CRITICAL, by="x", now=1)
-        await subscribe(session, tenant, "webhook", "http://127.0.0.1:1/", Severity.CRITICAL, by="x", now=1)
+            await subscribe(session, Program(tenant, "x"), "email", "a@example.org", Severity.CRITICAL, now=1)
+        await subscribe(session, Program(tenant, "x"), "webhook", "http://127.0.0.1:1/", Severity.CRITICAL, now=1)
     async with database.read() as session:
         assert len(await subscriptions(session, tenant)) == 2

@@ -24,7 +24,8 @@ from central.alarms.models import AlarmNotice
 from central.alarms.notices import FIRST_PAUSE, LEASE, LONGEST_PAUSE, Notice, NotSent, claim, deliver, pause
 from central.alarms.severity import Severity
 from central.alarms.subscriptions import subscribe
-from central.settings import AlarmSettings
+from central.audit.service import Program
+from central.settings import AlarmSettings, WebhookSettings
 from central.store.engine import Database
 from central.web.alarm_mail import render
 from tests.central.alarms.test_alarms import NOW, condition, enter_meter, reconcile
@@ -109,6 +110,8 @@ def hook(statuses: list[int] | None = None) -> Iterator[Hook]:
         server.server_close()
 
 
+#: Tests listen on this machine.
+HERE = WebhookSettings(local_targets=True)
 english = partial(render, language="en", base_url="https://m.example")
 
 
@@ -124,7 +127,7 @@ async def alarm(database: Database, kind: str, target: str) -> tuple[int, int, s
     """Enter a subscriber and raise an alarm; returns tenant, meter, secret."""
     tenant, meter = await enter_meter(database)
     async with database.write() as session:
-        row = await subscribe(session, tenant, kind, target, Severity.NOTICE, by="x", now=1)
+        row = await subscribe(session, Program(tenant, "x"), kind, target, Severity.NOTICE, now=1)
     await reconcile(database, tenant, meter, condition(10, "I11", Severity.CRITICAL))
     return tenant, meter, row.secret
 
@@ -134,7 +137,7 @@ async def test_an_email_arrives_once(database: Database) -> None:
     inbox = Inbox(refuse=1)
     async with smtp(inbox) as port:
         settings = AlarmSettings(smtp_host="127.0.0.1", smtp_port=port, smtp_security="none", sender="m@example.org")
-        ways = senders(settings, english)
+        ways = senders(settings, HERE, english)
         assert await deliver(database, ways, 3, NOW) == 0
         (failed,) = await states(database)
         assert failed[:2] == ("queued", 1)
@@ -174,17 +177,17 @@ async def test_login_over_tls(database: Database, tmp_path: Path, security: str)
             smtp_host="localhost", smtp_port=port, smtp_username="metergate",
             smtp_security=security, smtp_password_file=str(tmp_path / "secret"),  # type: ignore[arg-type]
         )  # fmt: skip
-        assert await deliver(database, senders(settings, english), 3, NOW) == 0
+        assert await deliver(database, senders(settings, HERE, english), 3, NOW) == 0
         assert "certificate" in (await states(database))[0][2].lower(), "an unknown authority is not trusted"
         settings = structs.replace(settings, smtp_ca_file=str(authority.cert))
-        assert await deliver(database, senders(settings, english), 3, NOW + 60) == 1
+        assert await deliver(database, senders(settings, HERE, english), 3, NOW + 60) == 1
     assert inbox.logins == [(b"metergate", b"hush")]
 
 
 async def test_a_webhook_is_signed(database: Database) -> None:
     with hook([500, 302]) as server:
         _, _, secret = await alarm(database, "webhook", server.url)
-        ways = senders(AlarmSettings(), english)
+        ways = senders(AlarmSettings(), HERE, english)
         assert set(ways) == {"webhook"}
         now = NOW
         for wanted in (0, 0, 1, 0):
@@ -192,7 +195,8 @@ async def test_a_webhook_is_signed(database: Database) -> None:
             now += LONGEST_PAUSE
         ((path, headers, body),) = server.received
     assert path == "/hook?a=1"
-    assert headers["Metergate-Signature"] == "sha256=" + hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+    at, mac = headers["Metergate-Signature"].removeprefix("t=").split(",sha256=")
+    assert mac == hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
     told = json.loads(body)
     assert (told["event"], told["code"], told["severity"], told["meter"]) == ("opened", "I11", "critical", "m1")
     assert headers["Metergate-Delivery"] == str(told["delivery"])
@@ -202,7 +206,7 @@ async def test_given_up_in_the_end(database: Database) -> None:
     with hook() as server:
         url = server.url
     await alarm(database, "webhook", url)
-    ways = senders(AlarmSettings(), english)
+    ways = senders(AlarmSettings(), HERE, english)
     for n in range(5):
         assert await deliver(database, ways, 3, NOW + n * LONGEST_PAUSE) == 0
     ((state, tries, error),) = await states(database)
@@ -217,7 +221,7 @@ async def test_a_password_that_is_not_there_is_said(database: Database, tmp_path
             smtp_host="127.0.0.1", smtp_port=port, smtp_security="none", smtp_username="x",
             smtp_password_file=str(tmp_path / "none"),
         )  # fmt: skip
-        assert await deliver(database, senders(settings, english), 3, NOW) == 0
+        assert await deliver(database, senders(settings, HERE, english), 3, NOW) == 0
     assert "alarms.smtp_password_file" in (await states(database))[0][2]
 
 
@@ -239,7 +243,7 @@ async def test_two_processes_never_get_the_same(database: Database) -> None:
 async def test_one_that_is_down_does_not_hold_up_others(database: Database) -> None:
     tenant, meter, _ = await alarm(database, "webhook", "http://127.0.0.1:9/")
     async with database.write() as session:
-        await subscribe(session, tenant, "webhook", "http://127.0.0.1:8/", Severity.NOTICE, by="x", now=1)
+        await subscribe(session, Program(tenant, "x"), "webhook", "http://127.0.0.1:8/", Severity.NOTICE, now=1)
     await reconcile(database, tenant, meter, condition(10, "I11"), condition(500), condition(900))
     asked: list[tuple[str, int]] = []
 
@@ -259,7 +263,7 @@ async def test_the_loop_ends_when_told(database: Database) -> None:
         async with database.write() as session:
             await session.execute(AlarmNotice.__table__.update().values(next_at=0))  # type: ignore[attr-defined]
         stop = asyncio.Event()
-        task = asyncio.create_task(tell(database, AlarmSettings(), english, stop))
+        task = asyncio.create_task(tell(database, senders(AlarmSettings(), HERE, english), 12, stop))
         assert await asyncio.to_thread(server.came.wait, 10)
         stop.set()
         await asyncio.wait_for(task, 10)

@@ -109,7 +109,8 @@ async def test_only_administrators_say_who_is_told(client: Client, ours: Side) -
     made = await client.post("/api/v1/alarms/subscriptions", json=body, headers=person(ours.session))
     secret = made.json()["secret"]
     assert len(secret) == 64
-    listed = await client.get("/api/v1/alarms/subscriptions", headers=bearer(ours.read_key))
+    assert (await client.get("/api/v1/alarms/subscriptions", headers=bearer(ours.read_key))).status_code == 403
+    listed = await client.get("/api/v1/alarms/subscriptions", headers=person(ours.session))
     assert secret not in listed.text
     assert [each["least"] for each in listed.json()["items"]] == ["notice", "critical"]
     again = await client.post("/api/v1/alarms/subscriptions", json=body, headers=person(ours.session))

@@ -34,10 +34,20 @@ async def test_document(client: Client, ours: Side) -> None:
         assert path.startswith("/api/v1/")
         for operation in item.values():
             assert "application/problem+json" in operation["responses"]["default"]["content"]
-            assert operation["description"]
+            assert operation["description"].replace("`", "").startswith(operation["summary"])
+            assert " " in operation["summary"] or operation["operationId"] == "me"
     profile = document["paths"]["/api/v1/meters/{key}/profile"]["get"]["responses"]["200"]["content"]
     assert {"application/json", "text/csv", "application/vnd.apache.arrow.stream"} <= set(profile)
     assert "http" not in "".join(s["url"] for s in document["servers"])
+
+
+async def test_the_index_leads_everywhere(client: Client, ours: Side) -> None:
+    found = (await client.get("/api/v1", headers=bearer(ours.read_key))).json()
+    assert found["addresses"]["meters"] == "/api/v1/meters"
+    assert found["addresses"]["ccee.weeks.meters"] == "/api/v1/ccee/weeks/meters"
+    document = (await client.get(found["openapi"])).json()
+    readable = {path for path, item in document["paths"].items() if "get" in item and "{" not in path}
+    assert set(found["addresses"].values()) == readable
 
 
 _TEXT = st.text(max_size=30)
@@ -61,15 +71,14 @@ def requests(draw: st.DrawFn, document: dict[str, Any]) -> tuple[str, str, dict[
     filled = re.sub(
         r"\{\w+\}", lambda _: quote(draw(st.sampled_from([right, "1"]) | _TEXT.filter(_addressable)), safe=""), path
     )
-    names = [p["name"] for p in operation.get("parameters", ()) if p["in"] == "query"]
+    names = [p["name"] for p in operation.get("parameters", ()) if p.get("in") == "query"]
     query = {
         name: str(draw(_ODD)) for name in draw(st.lists(st.sampled_from(names), max_size=3) if names else st.just([]))
     }
     body: Any = BODIES.get(operation["operationId"])
     if body is not None:
-        body = draw(
-            st.just(body) | _JSON | st.builds(lambda k, v: {**body, k: v}, st.sampled_from(sorted(body)), _JSON)
-        )
+        named = st.sampled_from(sorted(body)) if body else _TEXT
+        body = draw(st.just(body) | _JSON | st.builds(lambda k, v: {**body, k: v}, named, _JSON))
     headers = draw(
         st.dictionaries(st.sampled_from(["Accept", "Idempotency-Key"]), st.text("azAZ09*/;=, ", max_size=20))
     )

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from central.alarms.models import Alarm
+from central.audit.service import Program
 from central.ccee import forwards, overview, service
 from central.ccee.days import due, window
 from central.ccee.expectation import expectation, note_forwards, set_expected
@@ -93,8 +94,8 @@ async def test_expected_from_the_next_window_on_and_by_word(database: Database) 
     await Committer(database).commit([delivery([telemetry(DUE), telemetry(DUE + DAY)])])
     assert await look(database, SETTINGS, DUE) == 0, "the forward was opened within this window"
     async with database.write() as session:
-        meter = (await get_meter(session, tenant, "m2")).meter.id
-        said = await set_expected(session, tenant, meter, expected=False, by="ana", now=DUE)
+        meter = (await get_meter(session, tenant, "m2")).meter
+        said = await set_expected(session, Program(tenant, "ana"), meter, expected=False, now=DUE)
         assert (said.said_by, said.forward_since) == ("ana", MIDNIGHT + 60)
     assert await look(database, SETTINGS, DUE + DAY) == 1
     assert await alarms(database) == [("m1", "open")]

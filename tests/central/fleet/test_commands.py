@@ -1,8 +1,9 @@
 """Commands: what is refused, when they are sent, and what ends them."""
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
+from central.audit.service import Program
 from central.errors import CentralError, NotFound, Refused
 from central.fleet import service
 from central.fleet.dispatch import GRACE, claim, expire
@@ -10,7 +11,8 @@ from central.fleet.live import States
 from central.fleet.models import GatewayLive
 from central.fleet.store import finish_command
 from central.registry import changes
-from central.registry.models import Gateway, Meter
+from central.registry.kinds import GATEWAY, METER
+from central.registry.models import Gateway
 from central.registry.service import get_gateway, get_meter
 from central.store.engine import Database
 from shared.ids import Topic
@@ -28,16 +30,16 @@ from shared.wire import (
     decode,
     encode,
 )
-from tests.central.samples import MIDNIGHT, enter_tenant
+from tests.central.samples import MIDNIGHT, enter_tenant, person
 
 
 async def gateway_with_meter(database: Database) -> tuple[int, Gateway]:
     tenant = await enter_tenant(database)
     async with database.write() as session:
-        gateway = await changes.create(session, tenant, Gateway, key="gw1")
-        await changes.create(session, tenant, Meter, key="m1", serial="123", gateway_id=gateway.id)
-        await changes.create(session, tenant, Meter, key="m2")
-    return tenant, gateway
+        await changes.put(session, person(tenant), GATEWAY, "gw1", {})
+        await changes.put(session, person(tenant), METER, "m1", {"serial": "123", "gateway": "gw1"})
+        await changes.put(session, person(tenant), METER, "m2", {})
+        return tenant, (await session.scalars(select(Gateway))).one()
 
 
 @pytest.mark.parametrize(
@@ -115,10 +117,10 @@ async def test_pages_and_cancelling(database: Database) -> None:
             if after is None:
                 break
         assert sorted(seen) == sorted(ids)
-        view = await service.cancel(session, tenant, ids[0], "ana")
+        view = await service.cancel(session, Program(tenant, "ana"), ids[0])
         assert (view.row.status, view.row.code) == ("failed", "cancelled")
         with pytest.raises(Refused):
-            await service.cancel(session, tenant, ids[0], "ana")
+            await service.cancel(session, Program(tenant, "ana"), ids[0])
         with pytest.raises(NotFound):
             await service.get_command(session, tenant + 1, ids[1])
 

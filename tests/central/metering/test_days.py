@@ -21,13 +21,14 @@ from central.metering.days import Blocks
 from central.metering.models import DAYS, ProfileDay, ProfileSeries, ProfileVersion
 from central.metering.stored import DAY, days, ever
 from central.registry import changes
+from central.registry.kinds import METER
 from central.registry.models import Meter
 from central.registry.service import get_meter
 from central.store.engine import Database
 from shared.quality import Quality
 from shared.quantities import ACTIVE_PROFILE
 from shared.wire import ProfileBlock
-from tests.central.samples import MIDNIGHT, block, delivery, enter_tenant, tenant_id
+from tests.central.samples import MIDNIGHT, block, delivery, enter_tenant, person, tenant_id
 
 ZONE = "America/Sao_Paulo"
 
@@ -56,8 +57,7 @@ async def test_versions_go_on_after_those_of_a_day_that_moved_away(database: Dat
     await committer.commit([delivery([block("m1", MIDNIGHT, [1, 2]), block("m1", MIDNIGHT, [1, 3])])])
     async with database.write() as session:
         tenant = await tenant_id(session)
-        meter_id = (await session.execute(select(Meter.id))).scalar_one()
-        await changes.update(session, tenant, Meter, meter_id, zone="America/Manaus")
+        await changes.patch(session, person(tenant), METER, "m1", {"zone": "America/Manaus"})
     midday = MIDNIGHT + 43200
     for number, value in enumerate((5, 6, 7), 3):
         await committer.commit([delivery([block("m1", midday, [value])], number)])
@@ -181,7 +181,7 @@ async def test_packed_days_are_never_another_series(database: Database) -> None:
 async def move(database: Database, meter: Meter, zone: str) -> None:
     """As an administrator does: in one transaction."""
     async with database.write() as session:
-        await changes.update(session, meter.tenant_id, Meter, meter.id, zone=zone)
+        await changes.patch(session, person(meter.tenant_id), METER, meter.key, {"zone": zone})
 
 
 async def test_a_zone_that_would_leave_a_day_without_a_key_is_refused(database: Database) -> None:

@@ -6,9 +6,10 @@ from datetime import date, timedelta
 from fractions import Fraction
 
 import pytest
+from sqlalchemy import select
 
 from central.accounts.models import Tenant
-from central.metering.overview import first_days, fleet_days, held_by_day
+from central.metering.overview import fleet_days, held_by_day
 from central.registry.models import Meter
 from central.store.engine import Database
 from ext.profile import pack
@@ -64,13 +65,19 @@ async def test_fleet_days(database: Database, tenant: Tenant) -> None:
     # m2 from the first day on, m1 from the second, m3 since today; six full hours of today are over
     assert [day.expected for day in days] == [86_400, 2 * 86_400, 3 * 6 * 3600, 0]
     assert [day.share for day in days] == [1.0, 0.75, pytest.approx(1 / 3), None]
+    async with database.read() as db:
+        (tomorrow,) = await fleet_days(
+            db, tenant.id, ZONE, DAY + timedelta(days=1), DAY + timedelta(days=1), NOW + 86400
+        )
+        one = await fleet_days(db, tenant.id, ZONE, DAY - timedelta(days=1), DAY, NOW, [Meter.key == "m1"])
+    assert tomorrow.expected == 3 * 6 * 3600, "entered before the days asked for"
+    assert [(day.held, day.expected) for day in one] == [(86_400, 86_400), (24 * 900, 6 * 3600)]
 
 
 async def test_held_by_day(database: Database, tenant: Tenant) -> None:
     async with database.read() as db:
-        since = await first_days(db, tenant.id)
-        held = await held_by_day(db, tenant.id, since, DAY - timedelta(days=1), DAY)
-    assert sorted(since.values()) == [DAY - timedelta(days=2), DAY - timedelta(days=1), DAY]
+        meters = (await db.scalars(select(Meter.id).where(Meter.monitored.is_(True)))).all()
+        held = await held_by_day(db, tenant.id, meters, DAY - timedelta(days=1), DAY)
     assert sorted(sorted(days.items()) for days in held.values()) == [
         [(DAY - timedelta(days=1), 48 * 900)], [(DAY - timedelta(days=1), 86_400), (DAY, 21_600)],
     ]  # fmt: skip

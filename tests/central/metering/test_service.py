@@ -12,12 +12,13 @@ from central.errors import Refused
 from central.ingest.commit import Committer
 from central.metering import service
 from central.registry import changes
+from central.registry.kinds import METER
 from central.registry.models import Meter
 from central.registry.service import MeterView, get_meter
 from central.store.engine import Database
 from shared.quantities import Quantity
 from shared.wire import InstantSnapshot, Item, MeterEvent, RegisterReading, RegisterValue
-from tests.central.samples import MIDNIGHT, block, delivery, enter_tenant, tenant_id
+from tests.central.samples import MIDNIGHT, block, delivery, enter_tenant, person, tenant_id
 
 ACTIVE = Quantity(1, 29)
 
@@ -215,7 +216,7 @@ async def test_zone_of_a_meter_with_data(database: Database) -> None:
     await store(database, [block("m", MIDNIGHT, values)])
     view = await view_of(database)
     async with database.write() as session:
-        await changes.update(session, view.meter.tenant_id, Meter, view.meter.id, zone="America/Manaus")
+        await changes.patch(session, person(view.meter.tenant_id), METER, view.meter.key, {"zone": "America/Manaus"})
     view = await view_of(database)
     assert view.zone == "America/Manaus"
     async with database.read() as session:

@@ -30,7 +30,8 @@ def libraries() -> None:
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings of a seeded database."""
-    url = f"sqlite+aiosqlite:///{tmp_path_factory.mktemp('web') / 'central.sqlite'}"
+    folder = tmp_path_factory.mktemp("web")
+    url = f"sqlite+aiosqlite:///{folder / 'central.sqlite'}"
 
     async def prepare() -> None:
         database = open_url(url)
@@ -39,7 +40,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         await database.close()
 
     asyncio.run(prepare())
-    return Settings(database=DatabaseSettings(url=url), tenant="demo", zone=ZONE.key)
+    return Settings(database=DatabaseSettings(url=url), data_dir=str(folder), tenant="demo", zone=ZONE.key)
 
 
 @pytest.fixture(scope="session")
@@ -67,8 +68,13 @@ def session(running: Client) -> dict[str, str]:
 
 @pytest.fixture
 def client(session: dict[str, str], stranger: Client) -> Client:
-    """The same browser with a session."""
+    """The same browser with a session; where a test has ended it, with a new one."""
     stranger.cookies.update(session)
+    if stranger.get("/alarms/count", headers=HTML, follow_redirects=False).status_code != 200:
+        stranger.cookies.clear()
+        log_in(stranger)
+        session.clear()
+        session.update(stranger.cookies.items())
     return stranger
 
 

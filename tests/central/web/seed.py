@@ -12,6 +12,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 import msgspec
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.models import Tenant
@@ -19,13 +20,19 @@ from central.accounts.service import TenantOf, create_user, ensure_tenant
 from central.alarms.models import AlarmSubscription
 from central.ccee.jobs import look
 from central.fleet.models import FleetCommand, GatewayHealth, GatewayLive, ModuleHealth
-from central.metering.models import Event, RegisterSet, Snapshot
+from central.metering.models import Event, MeterMonth, RegisterSet, Snapshot
+from central.metering.months import month_of
 from central.metering.registers import encode_values
+from central.metering.stored import number as day_number
+from central.registry import words
 from central.registry.models import (
     CommunicationModule,
     Customer,
+    CustomerGroup,
     Gateway,
     Installation,
+    Lot,
+    LotDate,
     Meter,
     MeteringPoint,
     MeterModel,
@@ -108,6 +115,19 @@ PLANS: Final = (
     Plan("m-0007", "07582095", 1, "ok", 4, 0.2, registered=False),
 )
 
+#: Households of the group Vila Prudente, more than one page of a tree: customers and points without meters.
+HOUSEHOLDS: Final = 75
+#: Meter key -> group of its customer, its lot, how far its point lies from the first (degrees).
+HOMES: Final = {
+    "m-0001": ("Mooca", 0, 0.000, 0.000), "m-0002": ("Mooca", 0, 0.004, 0.006), "m-0003": ("Mooca", 1, -0.006, 0.003),
+    "m-0004": ("Vila Prudente", 1, -0.021, 0.018), "m-0005": ("Vila Prudente", 2, -0.028, 0.012),
+    "m-0006": ("Lapa", 2, 0.033, -0.102),
+}  # fmt: skip
+#: Group -> the group it lies in.
+GROUPS: Final = {"Região Leste": "", "Mooca": "Região Leste", "Vila Prudente": "Região Leste", "Lapa": ""}
+#: Days from today on which the lots are due.
+LOTS: Final = (-6, 1, 8, 15, 22)
+
 #: (code, what the gateway said) of configurations applied to the first gateway, as ``conf-<code>``.
 APPLIED: Final = (
     ("done", "in force; the broker was reached with it"),
@@ -146,12 +166,71 @@ async def seed(database: Database, now: int) -> None:
             plan.key: await _meter(db, tenant, gateways[plan.gateway], model, plan, customer, now)
             for plan, customer in zip(PLANS, _CUSTOMERS, strict=True)
         }
+        await _business(db, tenant, meters, now)
         await _commands(db, tenant, gateways[0], now)
         db.add(AlarmSubscription(
             tenant_id=tenant.id, kind="email", target="plantao@example.org", least=3, created_at=now, created_by=LOGIN
         ))  # fmt: skip
         await seed_ccee.seed_ccee(db, tenant, meters, ZONE, now)
+        await db.flush()
+        await words.rebuild(db, tenant.id)
     await look(database, CceeSettings(), now)  # nobody came to a meter: I01
+
+
+async def _business(db: AsyncSession, tenant: Tenant, meters: dict[str, Meter], now: int) -> None:
+    """Groups, lots with their calendar, positions, households, and what is kept of each month."""
+    today = local_date(now, ZONE)
+    groups: dict[str, CustomerGroup] = {}
+    for name, parent in GROUPS.items():
+        groups[name] = CustomerGroup(tenant_id=tenant.id, name=name, parent_id=groups[parent].id if parent else None)
+        db.add(groups[name])
+        await db.flush()
+    lots = [
+        Lot(tenant_id=tenant.id, key=f"L{n + 1:02}", name=f"Lote {n + 1:02}", reading_day=5 * n + 2)
+        for n in range(len(LOTS))
+    ]
+    db.add_all(lots)
+    await db.flush()
+    for lot, days in zip(lots, LOTS, strict=True):
+        due = today + timedelta(days=days)
+        db.add(LotDate(lot_id=lot.id, month=month_of(due), due_on=day_number(due)))
+    for plan in PLANS:
+        _months(db, tenant, meters[plan.key], plan, now)
+        if plan.key not in HOMES:
+            continue
+        name, lot_number, north, east = HOMES[plan.key]
+        point = (await db.scalars(select(MeteringPoint).where(MeteringPoint.key == f"P-{plan.key}"))).one()
+        point.latitude, point.longitude = -23.5505 + north, -46.5997 + east
+        owner = await db.get_one(Customer, point.customer_id)
+        owner.group_id, owner.lot_id = groups[name].id, lots[lot_number].id
+    for house in range(HOUSEHOLDS):
+        owner = Customer(
+            tenant_id=tenant.id, external_key=f"UC9{house:05}", name=f"Residência {house + 1:03}",
+            group_id=groups["Vila Prudente"].id, lot_id=lots[3].id, created_at=now,
+        )  # fmt: skip
+        db.add(owner)
+    await db.flush()
+
+
+def _months(db: AsyncSession, tenant: Tenant, meter: Meter, plan: Plan, now: int) -> None:
+    """A reading a day but for the plan's gaps, 1800 kWh x scale a day."""
+    today = local_date(now, ZONE)
+    gone = {"days": (3, 4, 5), "now": (0, 1), "hours": (11,)}.get(plan.gaps, ())
+    total = int(3_091_427 * plan.scale)
+    found: dict[int, list[int]] = {}
+    for back in range(DAYS):
+        if back not in gone:
+            found.setdefault(month_of(today - timedelta(days=back)), []).append(back)
+    for month, backs in found.items():
+        days = [(today - timedelta(days=back)).day for back in backs]
+        last, first = min(backs), max(backs)
+        ends = [total - int(1800 * plan.scale) * back for back in (first, last)]
+        at = [(now - 240 - 86400 * back) for back in (first, last)]
+        db.add(MeterMonth(
+            tenant_id=tenant.id, meter_id=meter.id, month=month, days=sum(1 << (day - 1) for day in days),
+            read_at=at[1], first_at=at[0], first_total=ends[0] * 1_000_000, last_at=at[1],
+            last_total=ends[1] * 1_000_000,
+        ))  # fmt: skip
 
 
 async def _gateways(db: AsyncSession, tenant: Tenant, now: int) -> list[Gateway]:

@@ -123,7 +123,7 @@ def test_operators_read_and_do_not_change(stranger: Client) -> None:
     followed = stranger.get(f"{GATEWAY}/config/conf-{APPLIED[1][0]}", headers=HTML)
     assert "2 problems" in followed.text
     assert "Correct it" not in followed.text
-    assert "close-bill" not in stranger.get("/meters/m-0001", headers=HTML).text
+    assert "close-bill" not in stranger.get("/meters/m-0001/readings", headers=HTML).text
     refused = stranger.post("/meters/m-0001/close-bill", data={"_csrf": sent["_csrf"], "serial": "06647671"})
     assert refused.status_code == 403
 
@@ -135,7 +135,7 @@ def test_others_have_no_configuration_here(stranger: Client) -> None:
 
 
 def test_demand_reset_asks_for_the_serial(client: Client) -> None:
-    page = client.get("/meters/m-0004", headers=HTML).text
+    page = client.get("/meters/m-0004/readings", headers=HTML).text
     assert "This closes the billing period in the meter and cannot be undone." in page
     assert 'pattern="07408071"' in page
     token = {"x-csrf-token": csrf(client)}

@@ -10,19 +10,22 @@ from central.web.i18n import LANGUAGES, language
 from tests.central.web.conftest import HTML, Client, csrf, log_in
 from tests.central.web.seed import LOGIN, PASSWORD, PLANS
 
-PAGES = ("/", "/meters", "/meters/m-0001", "/meters/m-0007", "/gateways", "/gateways/gw-mooca", "/gateways/gw-lapa",
+PAGES = ("/", "/meters", "/meters/m-0001", "/meters/m-0007", "/meters/m-0001/readings", "/meters/m-0007/readings",
+         "/meters/m-0001/billing", "/meters/m-0001/registration", "/meters/m-0001/reports", "/meters/m-0007/billing",
+         "/gateways", "/gateways/gw-mooca", "/gateways/gw-lapa",
          "/gateways/gw-mooca/config", "/gateways/gw-mooca/config/conf-invalid",
          "/ccee", "/ccee?show=trouble&q=m-000", "/ccee/connections", "/ccee/connections/1", "/ccee/forwards",
          "/ccee/forwards/open", "/ccee/forwards/m-0001/change", "/alarms", "/alarms?state=closed",
          "/alarms/subscriptions", "/profile", "/keys")  # fmt: skip
-PIECES = ("/overview/totals", "/overview/trouble", "/gateways/list", "/meters/m-0002/status", "/meters/m-0002/now",
+PIECES = ("/gateways/list", "/meters/m-0002/status", "/meters/m-0002/now",
           "/meters/m-0002/registers", "/meters/m-0002/commands", "/gateways/gw-mooca/live",
           "/gateways/gw-mooca/progress", "/gateways/gw-mooca/commands",
           "/gateways/gw-mooca/config/conf-rolled_back/state", "/ccee/night", "/ccee/forwards/plan",
           "/ccee/forwards/commands", "/alarms/count")  # fmt: skip
 DATA = ("/data/fleet/consumption", "/data/fleet/availability", "/data/meters", "/data/meters/m-0002/consumption",
-        "/data/meters/m-0002/demand", "/data/meters/m-0002/module", "/data/gateways/gw-mooca/health",
-        "/data/gateways/gw-mooca/clock")  # fmt: skip
+        "/data/meters/m-0002/demand", "/data/meters/m-0002/module", "/data/meters/m-0002/billing/consumption",
+        "/data/meters/m-0002/billing/demand", "/data/meters/m-0002/module?what=signal",
+        "/data/gateways/gw-mooca/health", "/data/gateways/gw-mooca/clock")  # fmt: skip
 
 
 @pytest.mark.parametrize("code", LANGUAGES)
@@ -131,7 +134,7 @@ def test_gateway_says_its_trouble(client: Client) -> None:
 def test_profile_tells_gaps_posts_and_quality(client: Client) -> None:
     data = client.get("/data/meters/m-0002/profile?from=2026-01-01&days=1").json()
     assert data["empty"].startswith("No load profile")
-    days = re.findall(r'data-day="([\d-]+)"', client.get("/meters/m-0002", headers=HTML).text)
+    days = re.findall(r"readings\?from=([\d-]+)", client.get("/meters/m-0002", headers=HTML).text)
     data = client.get(f"/data/meters/m-0002/profile?from={days[0]}&days=31&channel=1.29.0").json()
     (block,) = data["blocks"]
     assert block["step"] == 900
@@ -155,7 +158,7 @@ def test_months_agree_with_each_other(client: Client) -> None:
     assert consumption["partial"] == [False, False, True]
     assert [series["name"] for series in consumption["series"]] == ["Peak", "Off-peak"]
     assert all(value > 0 for series in demand["series"] for value in series["values"][:2])
-    assert re.search(r"\w+ \d{4}: load factor \d+\.\d%", client.get("/meters/m-0001").text)
+    assert re.search(r"\w+ \d{4}: load factor \d+\.\d%", client.get("/meters/m-0001/readings").text)
 
 
 def test_commands_are_queued_and_shown(client: Client) -> None:
@@ -241,7 +244,7 @@ def test_language_before_the_login(stranger: Client) -> None:
 
 def test_key_is_shown_once(client: Client) -> None:
     token = csrf(client)
-    answer = client.post("/keys", data={"_csrf": token, "name": "report", "days": "30"})
+    answer = client.post("/keys", data={"_csrf": token, "name": "report", "days": "30", "may_read": "1"})
     secret = re.findall(r"mg_[0-9a-f]{12}_[\w-]{43}", answer.text)
     assert len(set(secret)) == 1
     listed = client.get("/keys", headers=HTML).text
@@ -273,7 +276,8 @@ def test_first_run(empty: Client) -> None:
     assert "Root &lt;b&gt;" in answer.text
     answer = empty.post("/setup", data={**form, "code": empty.app.state.setup.code}, follow_redirects=False)
     assert answer.headers["location"] == "/"
-    assert "No gateway yet" in empty.get("/", headers=HTML).text
+    assert empty.get("/", headers=HTML).status_code == 200
+    assert "No gateway yet" in empty.get("/dashboard/widgets/gateways", headers=HTML).text
     assert empty.get("/data/fleet/consumption").json()["empty"].startswith("No consumption yet")
     assert empty.get("/data/meters").json() == {"last_page": 1, "last_row": 0, "data": []}
     assert empty.get("/setup", follow_redirects=False).headers["location"] == "/login"

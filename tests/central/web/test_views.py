@@ -9,9 +9,10 @@ from central.ccee.days import judge_day, span
 from central.ccee.overview import BoardLine
 from central.ccee.service import Comparison, ConnectionDetail, ConnectionView
 from central.metering.availability import DayAvailability, day_availability
+from central.metering.calendar_month import CalendarMonth
 from central.settings import CceeSettings
 from central.web.i18n import activate
-from central.web.views import availability, dialogue, forwards, nights
+from central.web.views import availability, dialogue, forwards, meter_calendar, nights
 from central.web.views.phasors import phasors
 from shared.intervals import Range, day_start, zone
 from shared.quantities import ACTIVE_PROFILE
@@ -60,35 +61,52 @@ def test_colour_classes(share: float | None, name: str) -> None:
     assert availability.css(share) == name
 
 
-def _month(today: date, held: int) -> list[DayAvailability]:
+def _month(today: date, held: int, read: tuple[int, ...] = ()) -> list[DayAvailability]:
     first = today.replace(day=1)
     now = day_start(today, TZ) + 6 * 3600
     return [
-        day_availability(first + timedelta(days=n), TZ, [(900, held, 0)] if n < today.day else [], False, 900, now)
+        day_availability(
+            first + timedelta(days=n), TZ, [(900, held, 0)] if n < today.day else [], n + 1 in read, 900, now
+        )
         for n in range(30)
     ]
 
 
 def test_calendar_of_a_month() -> None:
     today = date(2026, 11, 10)
-    drawn = availability.month(_month(today, 96), today, date(2026, 11, 3))
+    month = CalendarMonth(
+        _month(today, 96, (3, 4, 6, 10)), today, date(2026, 11, 3), frozenset({date(2026, 11, 28)}), profile=True
+    )
+    drawn = meter_calendar.grid(month)
     assert drawn.days[:6] == [None] * 6  # the first is a Sunday, weeks begin on Monday
     days = [day for day in drawn.days if day is not None]
     assert len(days) == 30
-    assert [day.css for day in days[:3]] == ["an", "an", "a4"]
+    assert [day.profile for day in days[:3]] == ["", "", "a4"]
+    assert [day.state for day in days[:10]] == ["", "", "read", "read", "missed", "read", *["missed"] * 3, "read"]
     assert [day.number for day in days if day.today] == [10]
-    assert days[10].css == "an"
+    assert [day.number for day in days if day.bill] == [28]
     assert not days[10].known
-    assert (drawn.before, drawn.after, drawn.share) == ("2026-10", "", 1.0)
+    assert (drawn.before, drawn.after, month.share) == ("2026-10", "", 1.0)
+    assert (month.read, month.expected, month.availability) == (4, 8, 0.5)
     assert "96 of 96 intervals held" in days[4].title
+    assert "registers not read" in days[4].title
     assert "24 of 24 intervals held" in days[9].title
 
 
+def test_today_is_not_missed_before_it_is_over() -> None:
+    today = date(2026, 11, 10)
+    month = CalendarMonth(_month(today, 0), today, today, frozenset(), profile=False)
+    day = [day for day in meter_calendar.grid(month).days if day is not None][9]
+    assert (day.state, day.profile, day.today) == ("", "", True)
+    assert (month.expected, month.availability, month.share) == (0, None, None)
+
+
 def test_calendar_of_an_old_month_leads_on() -> None:
-    drawn = availability.month(_month(date(2026, 11, 30), 48), date(2027, 1, 3), None)
+    month = CalendarMonth(_month(date(2026, 11, 30), 48), date(2027, 1, 3), date.min, frozenset(), profile=True)
+    drawn = meter_calendar.grid(month)
     assert (drawn.before, drawn.after) == ("2026-10", "2026-12")
-    assert drawn.share is not None
-    assert 0.5 <= drawn.share < 0.52
+    assert month.share is not None
+    assert 0.5 <= month.share < 0.52
 
 
 def test_strip() -> None:

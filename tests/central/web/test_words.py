@@ -4,7 +4,6 @@ import ast
 import re
 from fractions import Fraction
 from inspect import getsource
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,7 +19,7 @@ from central.web import labels
 from central.web.i18n import LANGUAGES, activate
 from central.web.pages.config import difference
 from central.web.pages.meters import EventLine, event_groups
-from central.web.pages.overview import worst
+from central.web.pages.widgets import worst
 from central.web.told import told
 from central.web.views import registers
 from central.web.views.event_details import detail
@@ -30,7 +29,7 @@ from edge.config import parse
 from edge.errors import ConfigError
 from shared.intervals import zone
 from shared.quantities import Quantity
-from shared.wire import EVENT_KINDS
+from shared.wire import EVENT_KINDS, MeterState
 
 TZ = zone("America/Sao_Paulo")
 GOOD = """gateway = "gw1"
@@ -227,16 +226,16 @@ def test_repeated_events_are_one_line() -> None:
     ]
 
 
-def _meter(key: str, state: str, last_ok: int | None = 1_000) -> Any:
-    return SimpleNamespace(key=key, state=state, share=1.0, view=SimpleNamespace(live=SimpleNamespace(last_ok=last_ok)))
+def _meter(key: str, state: str, last_ok: int | None = 1_000) -> MeterState:
+    return MeterState(key, "line", state, "abnt", last_ok)
 
 
 def test_attention_is_for_real_trouble() -> None:
-    lines = [
+    told = [
         _meter("a", "ok"), _meter("b", "stale", 990), _meter("c", "stale", 50), _meter("d", "unreachable"),
-        _meter("e", "offline"), _meter("f", "unreconciled"), _meter("g", "wrong_serial"), _meter("h", "unknown"),
+        _meter("e", "new"), _meter("f", "unreconciled"), _meter("g", "wrong_serial"), _meter("h", "unreachable", 800),
     ]  # fmt: skip
-    assert [line.key for line in worst(lines, 1_000)] == ["g", "d", "f", "c"]
+    assert worst(told, 1_000) == ["g", "h", "d", "f", "c"]
 
 
 def test_difference_leaves_out_what_is_far() -> None:

@@ -384,6 +384,7 @@ def _columns() -> None:
         op.add_column("customer", sa.Column(name, sa.String(length), **text))
     for name in ("activity", "commercial_activity", "activity_class", "opening_hours"):
         _reference("customer", name)
+    op.create_index("ix_customer_group_name", "customer", ["group_id", "name", "id"])
     _reference("metering_point", "installation_status", "status_id")
     op.add_column("meter", sa.Column("can_cut", sa.Boolean(), nullable=False, server_default=sa.false()))
     for name in ("daylight_saving", "holiday_group", "tariff"):
@@ -509,6 +510,7 @@ _SEARCHED: Final = (
     (3, "communication_module", ("key", "name")),
     (4, "customer_group", ("name",)),
     (5, "gateway", ("key", "name", "place")),
+    (6, "metering_point", ("key", "name", "address")),
 )
 
 
@@ -530,13 +532,15 @@ def _words(connection: sa.Connection) -> None:
 
 
 def _folded(texts: Iterable[str]) -> set[str]:
-    """Words without case and accents: runs of letters and digits, and each text's parts between blanks whole."""
+    """Words without case and accents: runs of letters and digits, and each text's parts between blanks whole; numbers
+    without leading zeros as well.
+    """
     found: set[str] = set()
     for text in texts:
         plain = "".join(c for c in unicodedata.normalize("NFKD", text.casefold()) if not unicodedata.combining(c))
         found.update(part[:64] for part in plain.split())
         found.update(part[:64] for part in "".join(c if c.isalnum() else " " for c in plain).split())
-    return found
+    return found | {bare for word in found if word.isdigit() and (bare := word.lstrip("0"))}
 
 
 def _chunks(connection: sa.Connection, query: str) -> Iterator[Any]:

@@ -1,9 +1,14 @@
 // Finds <div class="chart" data-chart="kind" data-source="url">, fetches its data, draws it, and keeps it current.
+import { load } from "../load.js";
 import { bars } from "./bars.js";
 import { lines } from "./lines.js";
 import { profile } from "./profile.js";
+import { bills } from "./bills.js";
+import { maxima } from "./maxima.js";
+import { spark } from "./spark.js";
 
 const kinds = { bars, lines, profile };
+Object.assign(kinds, { bills, maxima, spark });
 const mounted = new Set();
 
 export function mountCharts(root) {
@@ -13,7 +18,11 @@ export function mountCharts(root) {
     show(element);
     new ResizeObserver(() => element.chart?.resize()).observe(element);
     const seconds = Number(element.dataset.every);
-    if (seconds) setInterval(() => document.hidden || show(element), seconds * 1000);
+    if (!seconds) continue;
+    const timer = setInterval(() => {
+      if (!element.isConnected) clearInterval(timer);
+      else if (!document.hidden) show(element);
+    }, seconds * 1000);
   }
 }
 
@@ -23,6 +32,7 @@ async function show(element) {
     const answer = await fetch(element.dataset.source, { headers: { accept: "application/json" } });
     if (!answer.ok) throw new Error(`${answer.status}`);
     element.data = await answer.json();
+    await load("echarts.js", "echarts");
     draw(element);
   } catch (error) {
     if (!element.data) element.dataset.empty = `${element.dataset.failed ?? ""} ${error.message}`;

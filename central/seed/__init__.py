@@ -1,0 +1,1 @@
+"""A generated utility: what to measure against and to show, the same for the same seed."""
