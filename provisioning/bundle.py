@@ -81,8 +81,9 @@ def _digest(file: Path) -> str:
 
 
 def _parent(output: Path) -> Path:
-    output.parent.mkdir(parents=True, exist_ok=True)
-    return output.parent
+    parent = output.resolve().parent  # a path without a root would be below apt's own folder
+    parent.mkdir(parents=True, exist_ok=True)
+    return parent
 
 
 def _replace(folder: Path, output: Path) -> None:
