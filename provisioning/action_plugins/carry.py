@@ -2,8 +2,8 @@
 
     - carry: {src: FOLDER ON THE CONTROLLER, dest: FOLDER ON THE MACHINE}
 
-Changed when a file was missing there or another. Files of ``dest`` that ``src`` does not have are left alone. The machine
-needs sha256sum and tar, no Python. A file has its name only when it is whole and on disk.
+Changed when a file was missing there or another. Files of ``dest`` that ``src`` does not have are left alone. The
+machine needs sha256sum and tar, no Python. A file has its name only when it is whole and on disk.
 """
 
 import hashlib

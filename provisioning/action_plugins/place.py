@@ -11,8 +11,8 @@
 
 All files are written beside their places, checked, brought to disk, and then take their names: a check that fails, or
 power that goes, leaves what was there. Owners are root and modes 0644, 0755 for folders, unless given. Folders above a
-file are made. Works with ``--check`` and ``--diff``. The machine needs tar and base64, no Python: over a slow link, or on
-a slow processor, a module per file would take the longest of the whole.
+file are made. Works with ``--check`` and ``--diff``. The machine needs tar and base64, no Python: over a slow link, or
+on a slow processor, a module per file would take the longest of the whole.
 """
 
 import base64

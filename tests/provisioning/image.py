@@ -40,7 +40,7 @@ done
 ln -sf /lib/systemd/system/systemd-networkd.service "$root/etc/systemd/system/multi-user.target.wants/"
 rm -f "$root/etc/machine-id" "$root"/etc/ssh/ssh_host_*
 : >"$root/etc/machine-id"
-printf '[Unit]\nConditionPathExists=!/etc/ssh/ssh_host_ed25519_key\nBefore=ssh.service\n[Service]\nType=oneshot\nExecStart=/usr/bin/ssh-keygen -A\n[Install]\nWantedBy=multi-user.target\n' >"$root/etc/systemd/system/ssh-keys.service"
+printf '[Unit]\nConditionPathExists=!/etc/ssh/ssh_host_ed25519_key\nBefore=ssh.service\n[Service]\nType=oneshot\nExecStart=/usr/bin/ssh-keygen -A\nExecStart=/bin/sh -c "echo 127.0.1.1 $$(uname -n) >>/etc/hosts"\n[Install]\nWantedBy=multi-user.target\n' >"$root/etc/systemd/system/ssh-keys.service"
 ln -sf ../ssh-keys.service "$root/etc/systemd/system/multi-user.target.wants/"
 """  # noqa: E501
 

@@ -15,6 +15,8 @@ from tests.provisioning.machine import SSH_OPTIONS, Machine
 
 PROVISIONING: Final = ROOT / "provisioning"
 TENANT: Final = "example"
+#: The one meter, and how far back its memory is read.
+SERIAL, BACKFILL_DAYS = "12345678", 2
 #: Networks of the site: the machines' own, and one that stands for the CCEE's, on the center's card as well.
 SITE, CCEE = "10.80.0.0/24", "10.20.0.0/24"
 
@@ -80,8 +82,8 @@ class Site:
             "broker_hosts": [self.center.address],
             "broker_networks": [SITE, "127.0.0.0/8"],
             "central_tenant": TENANT,
-            "central_hosts": [self.center.address],
-            "central_networks": [SITE],
+            "central_hosts": [self.center.address, "127.0.0.1"],
+            "central_networks": [SITE, "10.0.2.0/24"],
             "central_broker_host": self.center.address,
             "central_admin_password_file": str(self.folder / "admin-password"),
             "monitoring_networks": [SITE],
@@ -89,7 +91,7 @@ class Site:
         }
 
     def _gateway(self, machine: Machine) -> dict[str, Any]:
-        meter = {"id": f"MG-{machine.number:04}", "serial": "12345678", "line": "optical"}
+        meter = {"id": SERIAL, "serial": SERIAL, "line": "optical"}
         return {
             "ansible_host": "127.0.0.1",
             "ansible_port": machine.port,
@@ -99,7 +101,8 @@ class Site:
             "gateway_adapters": [{"name": "optical", "match": {"ID_VENDOR_ID": "0403", "ID_MODEL_ID": "6001"}}],
             "gateway_lines": [{"name": "optical", "kind": "serial", "address": "/dev/metergate/optical"}],
             "gateway_meters": [{**meter, "forward": {"port": 14001, "allow": [CCEE]}}],
-            "gateway_schedule": {"instantaneous": 20, "registers": 60},
+            "gateway_schedule": {"instantaneous": 10, "registers": 60, "profile": 60, "backfill_days": BACKFILL_DAYS},
+            "gateway_trial_seconds": 120,
             **self.overrides.get(machine.name, {}),
         }
 
