@@ -47,7 +47,7 @@ def packed(files: list[Path]) -> bytes:
     return out.getvalue()
 
 
-class ActionModule(ActionBase):  # type: ignore[misc] - Ansible has no types
+class ActionModule(ActionBase):  # type: ignore[misc] # Ansible has no types
     """See the module's text."""
 
     _supports_check_mode = True

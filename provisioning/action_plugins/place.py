@@ -69,6 +69,10 @@ class Place:
     def new(self) -> str:
         return f"{self.dest}.new"
 
+    @property
+    def parent(self) -> str:
+        return self.dest.rsplit("/", 1)[0] or "/"
+
 
 def seen(line: str) -> State:
     """A line of :data:`LOOK`."""
@@ -93,7 +97,7 @@ def script(places: list[Place]) -> str:
         elif state.kind == "absent":
             lines.append(f"rm -f {dest}")
         else:
-            lines.append(f"mkdir -p $(dirname {dest})")
+            lines.append(f"mkdir -p {shlex.quote(place.parent)}")
     if files:
         lines.append("tar -x -p -f - -C /")
         for place in files:
@@ -106,7 +110,7 @@ def script(places: list[Place]) -> str:
         if place.state.kind == "link":
             new, dest = shlex.quote(place.new), shlex.quote(place.dest)
             lines.append(f"ln -sfn {shlex.quote(place.state.text.decode())} {new} && mv -T {new} {dest}")
-    folders = sorted({place.dest.rsplit("/", 1)[0] or "/" for place in places})
+    folders = sorted({place.parent for place in places})
     lines.append(f"sync {' '.join(map(shlex.quote, folders))}")
     return "\n".join(lines)
 
@@ -134,7 +138,7 @@ def difference(place: Place, before: State) -> dict[str, str]:
     return sides
 
 
-class ActionModule(ActionBase):  # type: ignore[misc] - Ansible has no types
+class ActionModule(ActionBase):  # type: ignore[misc] # Ansible has no types
     """See the module's text."""
 
     _supports_check_mode = True

@@ -5,6 +5,7 @@ import os
 import re
 import shlex
 import subprocess
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,11 +107,16 @@ class Site:
             **self.overrides.get(machine.name, {}),
         }
 
-    def play(self, book: str, *options: str, timeout: float = 3600) -> Run:
+    def play(self, book: str, *options: str) -> Run:
         """Run a playbook to its end."""
-        process = self.begin(book, *options)
-        said, _ = process.communicate(timeout=timeout)
-        return ended(process.returncode, said)
+        process, said, began = self.begin(book, *options), [], time.monotonic()
+        assert process.stdout is not None
+        with (self.folder / "ansible.log").open("a") as log:
+            for line in process.stdout:  # with seconds, for whoever wants to know what takes how long
+                said.append(line)
+                log.write(f"{time.monotonic() - began:7.1f} {line}")
+                log.flush()
+        return ended(process.wait(), "".join(said))
 
     def begin(self, book: str, *options: str) -> "subprocess.Popen[str]":
         """Start a playbook, for tests that cut the power meanwhile."""
