@@ -38,6 +38,8 @@ def wheels(part: str, wheel: Path, machine: str, python: str, output: Path) -> d
             "--dest", name, "--only-binary=:all:", "--implementation", "cp", "--python-version", python, *platforms,
             "-r", str(REPOSITORY / "requirements" / f"{part}.txt"),
         )  # fmt: skip
+        for pip in folder.glob("pip-*.whl"):  # a library names it for a command that nobody uses; the machine has one
+            pip.unlink()
         lines = [_requirement(file) for file in sorted(folder.glob("*.whl"))]
         text = "\n".join(lines) + "\n"
         (folder / "requirements.txt").write_text(text)
