@@ -116,6 +116,7 @@ class Site:
                 said.append(line)
                 log.write(f"{time.monotonic() - began:7.1f} {line}")
                 log.flush()
+        process.stdout.close()
         return ended(process.wait(), "".join(said))
 
     def begin(self, book: str, *options: str) -> "subprocess.Popen[str]":
