@@ -16,6 +16,8 @@ from tests.provisioning.machine import SSH_OPTIONS, Machine
 
 PROVISIONING: Final = ROOT / "provisioning"
 TENANT: Final = "example"
+#: Of the first administrator.
+PASSWORD: Final = "correct horse battery staple"
 #: The one meter, and how far back its memory is read.
 SERIAL, BACKFILL_DAYS = "12345678", 2
 #: Networks of the site: the machines' own, and one that stands for the CCEE's, on the center's card as well.
@@ -54,7 +56,7 @@ class Site:
     def write(self) -> None:
         """Write the inventory; ``overrides`` are variables per host, on top."""
         self.inventory.mkdir(parents=True, exist_ok=True)
-        (self.folder / "admin-password").write_text("correct horse battery staple\n")
+        (self.folder / "admin-password").write_text(f"{PASSWORD}\n")
         hosts: dict[str, Any] = {
             "broker": {"hosts": {self.center.name: {}}},
             "central": {"hosts": {self.center.name: self._center()}},

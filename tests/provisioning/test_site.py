@@ -27,7 +27,7 @@ from tests.ports import free_port
 from tests.provisioning import releases
 from tests.provisioning.image import image, missing
 from tests.provisioning.machine import Machine, accelerator
-from tests.provisioning.site import BACKFILL_DAYS, SERIAL, Run, Site, ended
+from tests.provisioning.site import BACKFILL_DAYS, PASSWORD, SERIAL, Run, Site, ended
 from tests.provisioning.tools import ANSIBLE, WITHOUT_ANSIBLE, program
 from tests.system.accounts import Account, profiles, streams
 
@@ -266,10 +266,13 @@ def test_readings_come_from_the_meter_to_the_page(standing: Standing) -> None:
         return len(profile["values"]) == 80 and None not in profile["values"]
 
     until(whole, 600, "the profile of a day at the aggregator")
-    with httpx.Client(verify=str(standing.folder / "ca/ca.pem"), timeout=60, follow_redirects=True) as client:
-        page = client.get(f"https://127.0.0.1:{standing.center.web}/")
-        assert page.status_code == 200
-        assert 'name="password"' in page.text
+    web = f"https://127.0.0.1:{standing.center.web}"
+    with httpx.Client(verify=str(standing.folder / "ca/ca.pem"), timeout=60, headers={"Accept": "text/html"}) as client:
+        client.post(f"{web}/login", data={"login": "admin", "password": PASSWORD})
+        page = client.get(f"{web}/meters/{SERIAL}")
+    assert page.status_code == 200
+    assert SERIAL in page.text
+    assert "kWh" in page.text
     account = standing.account()
     print(f"\nchain: {account}")
     assert account.intervals >= 3 * 96 * (BACKFILL_DAYS - 1) - 6
