@@ -16,8 +16,12 @@ DEBS: Final = (
     "prometheus-node-exporter",
 )  # fmt: skip
 NEWER, BROKEN = "9.0.0", "9.0.1"
-#: Imported by ``edge run`` and by nothing that ``edge check`` does.
-ENDS: Final = '\n\nraise SystemExit("this version was broken on purpose")\n'
+#: At the end of the module that runs the gateway: it is installed and checks configurations, and never runs.
+ENDS: Final = """
+
+async def serve(config: object) -> None:
+    raise SystemExit("this version was broken on purpose")
+"""
 
 
 def build(folder: Path, image: Image) -> None:

@@ -369,6 +369,18 @@ try:
 except Exception as error:
     print("refused:", error)
 """
+#: Prints every retained message that the broker has, with the aggregator's certificate.
+LISTEN: Final = """
+import sys, time, paho.mqtt.client as mqtt
+folder, name = sys.argv[1:3]
+client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id="test-listener")
+client.tls_set(f"{folder}/ca.pem", f"{folder}/{name}.pem", f"{folder}/{name}.key")
+client.on_connect = lambda client, *rest: client.subscribe("mg/1/#", 1)
+client.on_message = lambda client, data, message: print(message.topic, message.payload)
+client.connect("10.80.0.1", 8883)
+client.loop_start()
+time.sleep(8)
+"""
 
 
 def test_strangers_are_refused_and_logged(standing: Standing) -> None:
@@ -395,14 +407,17 @@ def test_strangers_are_refused_and_logged(standing: Standing) -> None:
     assert "published" not in publish("stranger", "mg/1/example/gw-0666/state").splitlines()
     publish("gateway", "mg/1/example/gw-0666/up", "/etc/metergate/pki", "sudo -u metergate")
     publish("gateway", "mg/1/other/gw-0001/up", "/etc/metergate/pki", "sudo -u metergate")
-    held = standing.center.must("sudo strings -n 6 /var/lib/mosquitto/mosquitto.db || true")
+    held = standing.center.must(
+        "cd / && sudo -u metergate /opt/metergate/current/bin/python - /etc/metergate/pki central",
+        stdin=LISTEN.encode(),
+    )
+    assert "of gw-0666" in held
     own.revoke("gw-0666", "keyCompromise")
     standing.play("revoked.yml")
     assert "published" not in publish("gw-0666", "mg/1/example/gw-0666/state").splitlines()
     log = standing.center.must("sudo journalctl -u mosquitto --no-pager -n 300")
     assert "of gateway" not in held
-    assert re.search("unknown ca|certificate verify failed|tlsv1 alert", log), log[-3000:]
-    assert "revoked" in log, log[-3000:]
+    assert log.count("certificate verify failed") >= 2, log[-3000:]  # the stranger's and the revoked one
     standing.connected()
 
 
