@@ -499,7 +499,7 @@ def test_renewal(standing: Standing) -> None:
     """With more days to renew than are left, the gateway gets another certificate and uses it."""
     serial = "sudo openssl x509 -in /etc/metergate/pki/gateway.pem -noout -serial"
     before = standing.gateway.must(serial)
-    run = standing.play("renew.yml", "-e", "pki_renew_days=729", "-e", "pki_days=760")
+    run = standing.play("renew.yml", "-e", "pki_renew_days=735", "-e", "pki_days=760")
     assert standing.gateway.must(serial) != before
     assert run.changed[GATEWAY]
     standing.connected()
