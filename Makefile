@@ -53,9 +53,9 @@ lock: $(STAMPS)/build ## new versions into requirements/ (needs uv in the enviro
 	for part in edge central; do $(BIN)/uv pip compile -q --no-header --no-annotate --no-emit-index-url --universal \
 	    --python-version 3.11 --extra $$part pyproject.toml -o requirements/$$part.txt --upgrade; done
 	$(BIN)/uv pip compile -q --no-header --no-annotate --no-emit-index-url --universal --python-version 3.11 \
-	    --extra edge --extra central --extra demo --extra field --extra dev pyproject.toml -o requirements/all.txt --upgrade
+	    --extra edge --extra central --extra demo --extra field --extra provision --extra dev pyproject.toml -o requirements/all.txt --upgrade
 	$(BIN)/uv pip compile -q --no-header --no-annotate --no-emit-index-url --universal --python-version 3.11 \
-	    --extra provision pyproject.toml -o requirements/provision.txt --upgrade
+	    --extra ansible pyproject.toml -o requirements/provision.txt --upgrade
 
 clean: ## all that can be made again
 	rm -rf $(VENV) .venv-provision $(STAMPS) build dist demo-data ext/*.so central/web/static/vendor

@@ -6,6 +6,7 @@ import aiomqtt
 from sqlalchemy.exc import SQLAlchemyError
 
 from central import mqtt
+from central.enrolment.certificates import Issuer, server_pin
 from central.settings import Settings, SettingsError
 from central.store.engine import open_database
 from central.store.faults import reason_of
@@ -23,7 +24,16 @@ class Finding(NamedTuple):
 async def check_all(settings: Settings) -> list[Finding]:
     """Look at settings, database and broker; settings were checked when they were read."""
     name = f"tenant {settings.tenant!r}, zone {settings.zone}, data in {settings.data_dir!r}"
-    return [Finding(True, "settings", name), await _database(settings), await _broker(settings)]
+    return [Finding(True, "settings", name), await _database(settings), _enrolment(settings), await _broker(settings)]
+
+
+def _enrolment(settings: Settings) -> Finding:
+    try:
+        issuer, pin = Issuer.load(settings.enrolment), server_pin(settings.enrolment.server_cert)
+    except SettingsError as error:
+        return Finding(False, "enrolment", str(error))
+    how = f"signed here, until {issuer.cert.not_valid_after_utc:%Y-%m-%d}" if issuer else "signed by the authority"
+    return Finding(True, "enrolment", f"certificates of gateways are {how}; server's key {pin or 'not told'}")
 
 
 async def _database(settings: Settings) -> Finding:

@@ -81,6 +81,7 @@ class RetentionSettings(Section, frozen=True):
     deliveries: Positive = 30  # messages to webhooks
     captures: Positive = 30  # octets of the CCEE's connections; the connections themselves are kept
     reports: Positive = 30  # files made in the background
+    enrolments: Positive = 400  # codes, requests and certificates of gateways, since the code was made
 
 
 class CceeSettings(Section, frozen=True):
@@ -135,6 +136,16 @@ class WebhookSettings(Section, frozen=True):
     local_targets: bool = False  # may messages go to this machine itself and to link-local addresses
 
 
+class EnrolmentSettings(Section, frozen=True):
+    """How gateways are let in. Without an issuer, ``metergate provision sign`` signs where the authority is."""
+
+    code_hours: Annotated[int, Meta(ge=1, le=720)] = 24  # a one-time code is good so long
+    issuer_cert: str = ""  # PEM: the certificate that signs, then those above it up to the root
+    issuer_key: str = ""  # PEM, its owner's only
+    days: Annotated[int, Meta(ge=1, le=3660)] = 730  # a certificate signed here lasts so long
+    server_cert: str = ""  # PEM that gateways meet over HTTPS; its key's pin stands in the command beside the code
+
+
 class ReportSettings(Section, frozen=True):
     """How reports figure reactive excess from profiles: what no source establishes (dossier brazil-billing §6)."""
 
@@ -161,6 +172,7 @@ class Settings(Section, frozen=True):
     oidc: OidcSettings = OidcSettings()
     webhooks: WebhookSettings = WebhookSettings()
     reports: ReportSettings = ReportSettings()
+    enrolment: EnrolmentSettings = EnrolmentSettings()
 
     @property
     def database_url(self) -> str:
@@ -316,6 +328,8 @@ def _checked(settings: Settings) -> Settings:
             f"ccee.window_to {settings.ccee.window_to}"
         )
     _check_oidc(settings.oidc)
+    if bool(settings.enrolment.issuer_cert) != bool(settings.enrolment.issuer_key):
+        raise SettingsError("settings: enrolment.issuer_cert and issuer_key belong together: set both or none")
     broker = settings.broker
     if bool(broker.cert_file) != bool(broker.key_file):
         raise SettingsError("settings: broker.cert_file and broker.key_file belong together: set both or none")

@@ -160,6 +160,39 @@ def export(config: Path, style: str, meter: str | None, output: Path | None) -> 
     click.echo(f"{rows} items", err=True)
 
 
+@cli.command()
+@click.option("--server", required=True, help="Central's address, such as https://metergate.example.net.")
+@click.option("--code", required=True, help="The one-time code that central shows.")
+@click.option("--pin", default="", help="sha256:... of the server's key, as shown beside the code.")
+@click.option("--ca", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="Authorities for the server.")
+@click.option(
+    "--dir",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("/etc/metergate/pki"),
+    show_default=True,
+    help="Where key, certificate and authorities go.",
+)
+@click.option("--group", default="", help="Group that may read the key, too: the one the gateway's service runs as.")
+@click.option("--anew", is_flag=True, help="Begin with a new key, whatever is there or goes on.")
+@click.option("--wait", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Minutes to wait.")
+@said
+def enrol(server: str, code: str, pin: str, ca: Path | None, folder: Path, group: str, anew: bool, wait: float) -> None:
+    """Bring this gateway in with a one-time code: a key is made here, an operator approves, the certificate comes.
+
+    Interrupted, the same command goes on with the same key and request.
+    """
+    from edge.enrol.flow import enrol as bring_in
+    from edge.enrol.place import Place
+    from edge.enrol.server import Server
+
+    try:
+        bring_in(Place(folder, group), Server(server.rstrip("/"), ca, pin), code, click.echo, anew=anew, wait=wait * 60)
+    except KeyboardInterrupt:
+        click.echo("interrupted; the same command goes on", err=True)
+        sys.exit(130)
+
+
 def _load(path: Path, quiet: bool = False) -> "Loaded":
     from edge.config import load
     from edge.logs import configure

@@ -34,6 +34,12 @@ PARTS: Final[dict[str, Part]] = {
         "central",
         ("sqlalchemy", "litestar"),
     ),
+    "provision": Part(
+        "metergate.provision.cli:cli",
+        "Beside Ansible: make an inventory, print labels, look what can be reached, sign.",
+        "provision",
+        ("httpx", "yaml", "segno", "python_calamine", "xlsxwriter", "cryptography", "aiomqtt"),
+    ),
     "demo": Part(
         "metergate.demo:demo",
         "Everything on this machine with simulated meters, real load curves.",

@@ -23,14 +23,16 @@ def binaries() -> Path | None:
 
 
 class Cluster:
-    """One server. It refuses to run as root, so root's tests run it as the account ``postgres``."""
+    """One server, with ``settings`` as ``name=value``. It refuses to run as root, so root's tests run it as the account
+    ``postgres``."""
 
-    def __init__(self) -> None:
+    def __init__(self, *settings: str) -> None:
         where = binaries()
         assert where is not None, "PostgreSQL is not installed: apt-get install postgresql"
         self._bin = where
         self._folder = Path(tempfile.mkdtemp(prefix="metergate-pg-"))
         self._root = os.geteuid() == 0
+        self._settings = settings
         if self._root:
             account = pwd.getpwnam(_ACCOUNT)
             os.chown(self._folder, account.pw_uid, account.pw_gid)
@@ -47,7 +49,7 @@ class Cluster:
     def start(self) -> None:
         """Start and wait until it accepts."""
         options = ["-D", f"{self._folder}/data", "-p", str(self.port), "-k", str(self._folder)]
-        settings = ["listen_addresses=127.0.0.1", "fsync=off", "max_connections=100", "lc_messages=C"]
+        settings = "listen_addresses=127.0.0.1", "fsync=off", "max_connections=100", "lc_messages=C", *self._settings
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 self._as("postgres", *options, *(part for each in settings for part in ("-c", each))),

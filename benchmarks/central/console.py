@@ -78,7 +78,7 @@ _REPORTS: Final = (
 #: All that is measured. Places: meter (with readings), profiled (with profiles), group, region, gateway, customer, lot,
 #: word, month.
 PAGES: Final = (
-    Asked("dashboard", "/", 300, pieces=True),
+    Asked("dashboard", "/?date={today}", 300, pieces=True),
     Asked("group, feeder", "/groups/{group}", 300, pieces=True),
     Asked("group, region", "/groups/{region}", 300, pieces=True),
     Asked("groups", "/groups", 300, pieces=True),
@@ -162,12 +162,13 @@ class App:
             "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80), "state": {},
         }  # fmt: skip
         status, octets, kept = 0, 0, bytearray()
-        asked, never = False, asyncio.Event()
+        asked, answered = False, asyncio.Event()
 
         async def receive() -> dict[str, Any]:
             nonlocal asked
             if asked:
-                await never.wait()  # whoever asked stays and says no more
+                await answered.wait()  # whoever asked says no more, and goes with the last piece
+                return {"type": "http.disconnect"}
             asked = True
             return {"type": "http.request", "body": b"", "more_body": False}
 
@@ -179,6 +180,8 @@ class App:
                 body = message.get("body", b"")
                 octets += len(body)
                 kept.extend(body[: max(0, (1 << 20) - len(kept))])
+                if not message.get("more_body", False):
+                    answered.set()
 
         await self._app(scope, receive, send)
         return status, octets, bytes(kept)
@@ -414,7 +417,7 @@ def main(
 
     def run(name: str, url: str) -> None:
         found = asyncio.run(measure(url, pages, repeat, slow))
-        exported = None if no_xlsx or only else asyncio.run(export(url))
+        exported = None if no_xlsx else asyncio.run(export(url))
         show(console, name, found, exported, slow)
         kept[name] = {
             "pages": {t.asked.name.strip(): [round(t.p50, 1), round(t.p95, 1), t.octets] for t in found if t.seconds},

@@ -13,7 +13,9 @@ class Permission(StrEnum):
     BILLING = "billing"  # lots, holidays, daylight saving, tariffs
     COMMAND = "command"  # read now, read again, set the clock, try a port
     CONTROL = "control"  # what has consequences: demand reset, configuration of gateways, ports for the CCEE
+    ENROLMENT = "enrolment"  # one-time codes for gateways, approval of their certificates
     ALARMS = "alarms"  # acknowledge alarms
+    MAIL = "mail"  # send reports to addresses, have them made regularly
     SETTINGS = "settings"  # who is told, webhooks
     ACCOUNTS = "accounts"  # users, roles, other people's keys and sessions
     AUDIT = "audit"  # search the audit log
@@ -31,10 +33,10 @@ TENANT_WIDE: Final = frozenset({Permission.BILLING, Permission.SETTINGS, Permiss
 BUILTIN: Final[dict[str, frozenset[Permission]]] = {
     "administrator": ALL,
     "operator": frozenset({
-        Permission.READ, Permission.REGISTRY, Permission.COMMAND, Permission.ALARMS,
+        Permission.READ, Permission.REGISTRY, Permission.COMMAND, Permission.ALARMS, Permission.MAIL,
     }),
-    "billing": frozenset({Permission.READ, Permission.BILLING}),
-    "field": frozenset({Permission.READ, Permission.COMMAND, Permission.ALARMS}),
+    "billing": frozenset({Permission.READ, Permission.BILLING, Permission.MAIL}),
+    "field": frozenset({Permission.READ, Permission.COMMAND, Permission.ENROLMENT, Permission.ALARMS}),
     "viewer": frozenset({Permission.READ}),
 }  # fmt: skip
 

@@ -21,6 +21,7 @@ from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, with_loader
 
 from central.alarms.models import Alarm
 from central.ccee.models import CceeCapture, CceeConnection, CceeMeter
+from central.enrolment.models import Enrolment
 from central.errors import OutOfReach
 from central.fleet.models import FleetCommand, GatewayHealth, GatewayLive, ModuleHealth
 from central.metering.models import Event, MeterMonth, ProfileSeries, RegisterSet, Snapshot
@@ -162,6 +163,7 @@ _LIMITS: Final[dict[Any, Callable[[Any, Reach], ColumnElement[bool]]]] = {
     FleetCommand: lambda t, reach: or_(
         t.meter_id.in_(meter_ids(reach)), t.meter_id.is_(None) & t.gateway_id.in_(sorted(reach.gateways))
     ),
+    Enrolment: lambda t, reach: t.gateway_id.in_(sorted(reach.gateways)),
     Alarm: lambda t, reach: t.meter_id.in_(meter_ids(reach)),
     CceeConnection: lambda t, reach: t.meter_id.in_(meter_ids(reach)),
     CceeCapture: lambda t, reach: t.meter_id.in_(meter_ids(reach)),
@@ -188,7 +190,7 @@ _WHOLE: Final = (
     Activity, CommercialActivity, ActivityClass, OpeningHours,
 )  # fmt: skip
 #: Objects that are looked at after a change: what people enter, and orders. The rest follows from these.
-_ENTERED: Final = (CustomerGroup, Customer, MeteringPoint, Meter, Installation, Supply, FleetCommand)
+_ENTERED: Final = (CustomerGroup, Customer, MeteringPoint, Meter, Installation, Supply, FleetCommand, Enrolment)
 
 
 def is_part(session: AsyncSession, gateway_id: int) -> bool:

@@ -67,6 +67,7 @@ def openapi_config(other_media: OtherMedia) -> OpenAPIConfig:
         tags=[
             Tag(name="meters", description="Meters and what they measured"),
             Tag(name="gateways", description="Gateways, their health, and commands to them"),
+            Tag(name="enrolment", description="Gateways let in: one-time codes, requests, approval, certificates"),
             Tag(name="ccee", description="What the market operator did at each meter: connections, verdicts, success"),
             Tag(name="alarms", description="Alarms, acknowledgement, and who is told"),
             Tag(name="webhooks", description="Programs that are told what happens, and the messages to them"),

@@ -12,6 +12,7 @@ from central.api.index import index
 from central.api.openapi import PATH
 from central.audit.controllers import AuditController
 from central.ccee.controllers import CceeController
+from central.enrolment.controllers import DeviceController, EnrolmentController
 from central.fleet.controllers import CommandController, GatewayController
 from central.metering.bill_controllers import BillController
 from central.metering.controllers import ReadingController
@@ -27,7 +28,7 @@ CONTROLLERS: tuple[ControllerRouterHandler, ...] = (
     GroupCreation, *routers(), InstallationController, SupplyController, search_registry, ImportController,
     ExportController,
     UserController, RoleController, SessionController, AuditController,
-    WebhookController, BillController, ReportController, index,
+    DeviceController, EnrolmentController, WebhookController, BillController, ReportController, index,
 )  # fmt: skip
 
 

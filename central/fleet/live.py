@@ -3,12 +3,14 @@
 import time
 from collections.abc import Mapping
 
+import msgspec
 import structlog
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.api.query import instant_text
 from central.fleet.models import GatewayLive
+from central.fleet.states import summarise
 from central.ingest.directory import Directory, Lookup, TenantEntry
 from central.registry.models import Installation, Meter
 from central.store.engine import Database
@@ -79,13 +81,14 @@ async def _store_state(
     before = await session.scalar(select(GatewayLive.online).where(GatewayLive.gateway_id == gateway_id))
     row = {
         "gateway_id": gateway_id, "online": state.online, "contact_at": now if state.online else None,
-        "changed_at": now, "state": encode(state), "config": "", "config_hash": state.config,
+        "changed_at": now, "state": encode(state), "summary": msgspec.msgpack.encode(summarise(state)), "config": "",
+        "config_hash": state.config,
     }  # fmt: skip
     columns = ["online"]
     if before is not state.online:
         columns.append("changed_at")
     if state.online:  # a last will was made at connecting: what it knows of meters is old
-        columns += ["state", "contact_at"]
+        columns += ["state", "summary", "contact_at"]
     await session.execute(upsert(session, GatewayLive, update=columns), [row])
     if state.online:
         await _place_meters(session, lookup, tenant, gateway_id, state.meters, now)

@@ -7,7 +7,8 @@ from central.store.base import Base, Instant, Key, Note
 
 
 class GatewayLive(Base):
-    """Last state a gateway told (or its last will); ``state`` is msgpack of ``shared.wire.GatewayState``."""
+    """Last state a gateway told (or its last will): ``state`` is msgpack of ``shared.wire.GatewayState``, ``summary``
+    of ``central.fleet.states.Summary``, the part of it that lists show (None in rows older than that)."""
 
     __tablename__ = "gateway_live"
 
@@ -16,6 +17,7 @@ class GatewayLive(Base):
     contact_at: Mapped[Instant | None]  # last message of any kind
     changed_at: Mapped[Instant | None]  # last change of online
     state: Mapped[bytes | None] = mapped_column(LargeBinary)
+    summary: Mapped[bytes | None] = mapped_column(LargeBinary)
     config: Mapped[Note] = mapped_column(default="")  # TOML in force, secrets masked
     config_hash: Mapped[Key] = mapped_column(default="")
 

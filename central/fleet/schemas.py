@@ -85,12 +85,12 @@ class GatewayOut(Output):
 
     @classmethod
     def of(cls, view: GatewayView) -> "GatewayOut":
-        row, state = view.gateway, view.state
+        row, told = view.gateway, view.summary
         return cls(
             key=row.key, name=row.name, place=row.place, latitude=row.latitude, longitude=row.longitude,
             online=view.online, contact_at=optional_text(view.live.contact_at) if view.live else None,
-            meters=view.meters, version=state.version if state else "",
-            spool_rows=state.spool_rows if state else None, alarms=state.alarms if state else [],
+            meters=view.meters, version=told.version if told else "",
+            spool_rows=told.spool_rows if told else None, alarms=told.alarms if told else [],
             created_at=instant_text(row.created_at),
         )  # fmt: skip
 

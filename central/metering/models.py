@@ -105,15 +105,16 @@ class MeterMonth(Base):
     ``month`` is year x 12 + month - 1. Bit n of ``days`` is set when day n + 1 has a register reading. ``first_...``
     and ``last_...`` are of the month's first and last reading that has the total register of active energy (1.8.0):
     millionths of its unit before the meter's multiplier, rounded down. Made for totals and rankings; bills are made
-    from the registers themselves.
+    from the registers themselves. A month lies together, because nearly all is written into the running one and sums
+    are over all meters. Who asks for a meter's months names no tenant: SQLite would take the key for the better way.
     """
 
     __tablename__ = "meter_month"
-    __table_args__ = (Index("ix_meter_month_month", "tenant_id", "month"), {"sqlite_with_rowid": False})
+    __table_args__ = (Index("ix_meter_month_meter", "meter_id", "month"), {"sqlite_with_rowid": False})
 
     tenant_id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    meter_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     month: Mapped[int] = mapped_column(Integer, primary_key=True)
+    meter_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     days: Mapped[int] = mapped_column(BigInteger)
     read_at: Mapped[Instant]  # of the last reading of any register
     first_at: Mapped[Instant | None]

@@ -43,7 +43,7 @@ class Month(msgspec.Struct, gc=False):
             self.last = max(self.last or reading, reading)
 
 
-Place = tuple[int, int, int]  # tenant, meter, month
+Place = tuple[int, int, int]  # tenant, month, meter
 
 
 def month_number(day: date) -> int:
@@ -65,7 +65,7 @@ async def keep_months(session: AsyncSession, readings: Sequence[tuple[int, int, 
     months: dict[Place, Month] = {}
     for tenant_id, meter_id, zone_name, reading in readings:
         day = local_date(reading.at, zone(zone_name))
-        month = months.setdefault((tenant_id, meter_id, month_number(day)), Month())
+        month = months.setdefault((tenant_id, month_number(day), meter_id), Month())
         month.add(day.day, reading.at, energy_total(reading.values))
     await save_months(session, months)
 
@@ -80,14 +80,14 @@ async def months_anew(session: AsyncSession, tenant_id: int, meter_id: int, zone
     months: dict[Place, Month] = {}
     for at, data in await session.execute(select(RegisterSet.at, RegisterSet.data).where(*of_meter)):
         day = local_date(at, tz)
-        month = months.setdefault((tenant_id, meter_id, month_number(day)), Month())
+        month = months.setdefault((tenant_id, month_number(day), meter_id), Month())
         month.add(day.day, at, energy_total(decode_values(data)))
-    await session.execute(delete(MeterMonth).where(MeterMonth.tenant_id == tenant_id, MeterMonth.meter_id == meter_id))
+    await session.execute(delete(MeterMonth).where(MeterMonth.meter_id == meter_id))
     await save_months(session, months)
 
 
 _COLUMNS: Final = {
-    "tenant_id": "int", "meter_id": "bigint", "month": "int", "days": "bigint", "read_at": "bigint",
+    "tenant_id": "int", "month": "int", "meter_id": "bigint", "days": "bigint", "read_at": "bigint",
     "first_at": "bigint", "first_total": "bigint", "last_at": "bigint", "last_total": "bigint",
 }  # fmt: skip
 _INTO: Final = f"INSERT INTO meter_month ({', '.join(_COLUMNS)})"
@@ -105,7 +105,7 @@ def _kept(sign: str, which: str) -> str:
 
 
 _MERGE: Final = (
-    "ON CONFLICT (tenant_id, meter_id, month) DO UPDATE SET days = meter_month.days | excluded.days, "
+    "ON CONFLICT (tenant_id, month, meter_id) DO UPDATE SET days = meter_month.days | excluded.days, "
     "read_at = CASE WHEN excluded.read_at > meter_month.read_at THEN excluded.read_at ELSE meter_month.read_at END, "
     f"{_kept('<', 'first')}, {_kept('>', 'last')}"
 )

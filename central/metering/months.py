@@ -16,7 +16,6 @@ from sqlalchemy.orm import aliased
 
 from central.metering.models import MeterMonth
 from central.metering.stored import number
-from central.registry.groups import subtree
 from central.registry.models import (
     CommunicationModule,
     Customer,
@@ -36,7 +35,8 @@ _DAY: Final = 86400
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which meters count; empty: all. Groups stand for their whole subtree; what is given must hold together."""
+    """Which meters count; empty: all. What is given must hold together. Groups are those of the customers themselves:
+    a group with what is below it is ``registry.groups.with_groups_below``."""
 
     gateways: tuple[int, ...] = ()
     groups: tuple[int, ...] = ()
@@ -187,19 +187,19 @@ async def energy_of_month(db: AsyncSession, tenant_id: int, month: date, selecti
 
 async def largest(
     db: AsyncSession, tenant_id: int, month: date, selection: Selection = ALL, limit: int = 10
-) -> Sequence[Consumer]:
-    """The meters that measured most in the month of a day, the largest first."""
+) -> tuple[Sequence[Consumer], float]:
+    """The meters that measured most in the month of a day, the largest first; and kWh of the whole selection."""
     query, used = _used(month_of(month))
-    energy = cast(used, Float) * Meter.multiplier_num / Meter.multiplier_den
+    energy = cast(used, Float) * Meter.multiplier_num / cast(Meter.multiplier_den, Float)
     top = (
-        query.with_only_columns(Meter.id, energy.label("energy"))
+        query.with_only_columns(Meter.id, energy.label("energy"), func.sum(energy).over().label("whole"))
         .where(MeterMonth.tenant_id == tenant_id, *meters_of(db, tenant_id, selection), used > 0)
         .order_by(energy.desc(), Meter.id)
         .limit(limit)
         .subquery()
     )
     named = (
-        select(Meter.key, Meter.serial, Customer.name, Customer.external_key, top.c.energy)
+        select(Meter.key, Meter.serial, Customer.name, Customer.external_key, top.c.energy, top.c.whole)
         .select_from(top)
         .join(Meter, Meter.id == top.c.id)
         .outerjoin(Installation, and_(Installation.meter_id == Meter.id, Installation.ends_at.is_(None)))
@@ -207,10 +207,12 @@ async def largest(
         .outerjoin(Customer, Customer.id == MeteringPoint.customer_id)
         .order_by(top.c.energy.desc(), Meter.id)
     )
-    return [
-        Consumer(key, serial, name or "", external or "", float(value) / _MILLIONTHS)
-        for key, serial, name, external, value in (await db.execute(named)).all()
+    rows = (await db.execute(named)).all()
+    consumers = [
+        Consumer(key, serial, name or "", external or "", value / _MILLIONTHS)
+        for key, serial, name, external, value, _ in rows
     ]
+    return consumers, rows[0].whole / _MILLIONTHS if rows else 0.0
 
 
 async def lots_in_evidence(db: AsyncSession, tenant_id: int, day: date) -> Sequence[tuple[Lot, date]]:
@@ -284,18 +286,21 @@ async def longest_silent(
     ones first, then the longest silent."""
     last = (
         select(MeterMonth.read_at)
-        .where(
-            MeterMonth.tenant_id == Meter.tenant_id, MeterMonth.meter_id == Meter.id, MeterMonth.month <= month_of(day)
-        )
+        .where(MeterMonth.meter_id == Meter.id, MeterMonth.month <= month_of(day))
         .order_by(MeterMonth.month.desc())
         .limit(1)
         .correlate(Meter)
         .scalar_subquery()
     )
+    lately = select(MeterMonth.meter_id).where(  # nearly all, by the key; only the others are looked at one by one
+        MeterMonth.tenant_id == tenant_id, MeterMonth.meter_id == Meter.id, MeterMonth.read_at >= before,
+        MeterMonth.month.in_((month_of(day), month_of(day) - 1)),
+    )  # fmt: skip
     found = (
         select(Meter.id, last.label("last"))
-        .where(*meters_of(db, tenant_id, selection), Meter.monitored.is_(True), _alive(day))
-        .subquery()
+        .where(*meters_of(db, tenant_id, selection), Meter.monitored.is_(True), _alive(day), ~lately.exists())
+        .cte()
+        .prefix_with("MATERIALIZED", dialect="postgresql")
     )
     query = (
         select(Meter.key, Meter.serial, Meter.name, found.c.last)
@@ -327,7 +332,7 @@ def meters_of(db: AsyncSession, tenant_id: int, selection: Selection) -> list[Co
             .where(Installation.ends_at.is_(None))
         )
         if selection.groups:
-            customers = customers.where(Customer.group_id.in_(subtree(selection.groups)))
+            customers = customers.where(is_one_of(db, Customer.group_id, selection.groups))
         if selection.lots:
             customers = customers.where(is_one_of(db, Customer.lot_id, selection.lots))
         found.append(Meter.id.in_(customers))

@@ -94,10 +94,12 @@ async def _since(
 ) -> list[tuple[int, int]]:
     """Day numbers from which on profiles of monitored meters are expected, and of how many.
 
-    That is a meter's first day held, at the latest that of its entry. Its days are looked at only where they could be
+    Meters that have never told a profile have none to tell: many are read by their registers only. For the others it
+    is the first day held, at the latest that of its entry. Its days are looked at only where they could be
     before its entry and matter, which is the case of few: one that was entered by ``first`` counts from then on.
     """
-    meters = Meter.tenant_id == tenant_id, Meter.monitored.is_(True), *only
+    profiled = Meter.id.in_(select(ProfileSeries.meter_id).where(*_active(tenant_id)))
+    meters = Meter.tenant_id == tenant_id, Meter.monitored.is_(True), profiled, *only
     entered = Meter.created_at // _SECONDS
     earliest = (
         select(ProfileDay.id % DAYS).where(ever()).order_by(ProfileDay.id).limit(1).correlate(ProfileSeries)

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.accounts.principal import Principal
 from central.audit.service import record
+from central.enrolment.models import Enrolment
 from central.errors import Conflict
 from central.registry import records, words
 from central.registry.changes import refuse_shared, require_everywhere
@@ -23,7 +24,9 @@ from central.store.tables import metadata
 #: Counted so far; beyond, "more than".
 MOST: Final = 1000
 #: A thing's own parts go with it.
-PARTS: Final[frozenset[Any]] = frozenset({LotDate.__table__.c.lot_id, HolidayMember.__table__.c.group_id})
+PARTS: Final[frozenset[Any]] = frozenset({
+    LotDate.__table__.c.lot_id, HolidayMember.__table__.c.group_id, Enrolment.__table__.c.gateway_id,
+})  # fmt: skip
 #: Columns of large tables refer without a foreign key: by their name.
 _BY_NAME: Final[dict[str, Any]] = {"meter_id": Meter, "gateway_id": Gateway, "module_id": CommunicationModule}
 

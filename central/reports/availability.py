@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.metering.models import RegisterSet
 from central.reports.columns import BRIEF_COLUMNS, METER_COLUMNS, Column, Kind, Row
-from central.reports.day_masks import count, days_of, read_days, unread_on
+from central.reports.day_masks import count, days_of, read_days, sum_days, unread_on
 from central.reports.parameters import PERIOD, SELECTION
 from central.reports.periods import month_number
 from central.reports.readings import last_instants, last_of, spans_of
@@ -82,11 +81,10 @@ async def _day_rows(session: AsyncSession, asked: Asked, lines: Sequence[Line]) 
 
 
 async def _totals(session: AsyncSession, asked: Asked, selection: Selection) -> list[Total]:
-    inner = selection.statement(read_days(asked.scope.tenant_id, asked.begun).label("days")).subquery()
-    query = func.count(), func.coalesce(func.sum(inner.c.days), 0), func.count().filter(inner.c.days == 0)
-    meters, read, without = (await session.execute(select(*query).select_from(inner))).one()
-    share = Fraction(int(read), meters * asked.begun.days) if meters else None
-    return [Total("meters", meters), Total("availability", share, share=True), Total("without", without)]
+    meters = await selection.count(session)
+    days, read = await sum_days(session, asked.scope.tenant_id, asked.begun, selection)
+    share = Fraction(days, meters * asked.begun.days) if meters else None
+    return [Total("meters", meters), Total("availability", share, share=True), Total("without", meters - read)]
 
 
 AVAILABILITY = Report("availability", _PARAMETERS, "period", 366, _open, totals=True)

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from central.metering.models import RegisterSet
 from central.metering.stored import date_of
 from central.registry.models import Customer, Lot, LotDate
-from central.reports.columns import BRIEF_COLUMNS, NOTES, Column, Kind, Row, register_columns, registers
+from central.reports.columns import BRIEF_COLUMNS, NOTES, Column, Kind, Row, codes_of, register_columns
 from central.reports.parameters import REGISTERS, SELECTION
 from central.reports.periods import Period, month_number
 from central.reports.readings import last_of, last_readings, register_cells
@@ -63,7 +63,7 @@ async def _rows(session: AsyncSession, asked: Asked, lines: Sequence[Line]) -> l
         id_: window(day, asked.filters.window, zones[id_]) for id_, day in days.items()
     }
     found = await last_readings(session, asked.scope.tenant_id, spans)
-    wanted = list(registers(asked.filters))
+    wanted = codes_of(asked.filters)
     rows = []
     for line in lines:
         reading, day = found.get(line.id), days.get(line.id)

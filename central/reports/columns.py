@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 from central.errors import Refused
@@ -79,6 +80,12 @@ def registers(filters: Filters) -> Iterator[Quantity]:
     for energy in filters.energy:
         for c in DIRECTIONS[energy][: 1 + filters.reverse]:
             yield from (Quantity(c, Process.CUMULATIVE, post) for post in posts)
+
+
+@lru_cache(256)
+def codes_of(filters: Filters) -> frozenset[str]:
+    """Codes of those registers: asked for once a row."""
+    return frozenset(map(str, registers(filters)))
 
 
 def register_columns(filters: Filters) -> Iterator[Column]:

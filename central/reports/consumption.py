@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from central.reports.columns import BRIEF_COLUMNS, NOTES, Column, Kind, Row, register_columns, registers
+from central.reports.columns import BRIEF_COLUMNS, NOTES, Column, Kind, Row, codes_of, register_columns
 from central.reports.day_masks import count, days_of, read_days
 from central.reports.excess import profile_excess
 from central.reports.parameters import PERIOD, REGISTERS, SELECTION
@@ -53,9 +53,9 @@ async def _rows(session: AsyncSession, asked: Asked, lines: Sequence[Line]) -> l
 def difference(ends: Ends | None, line: Line, asked: Asked) -> tuple[Row, list[str]]:
     """Last less first reading of each register, and what has to be said. A register that went backwards (exchanged,
     rolled over) says nothing; neither does one reading alone."""
-    wanted = list(registers(asked.filters))
+    wanted = codes_of(asked.filters)
     if ends is None or ends.first.id == ends.last.id:
-        return dict.fromkeys(map(str, wanted)), ["unread" if ends is None else "single"]
+        return dict.fromkeys(wanted), ["unread" if ends is None else "single"]
     before = register_cells(ends.first, line, asked.filters, wanted)
     after = register_cells(ends.last, line, asked.filters, wanted)
     cells: Row = {}

@@ -11,6 +11,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import File, Stream
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from central.accounts.guards import narrow
 from central.accounts.permissions import Permission, may
 from central.accounts.principal import Principal
 from central.accounts.reach import REACH
@@ -150,7 +151,12 @@ class ReportController(Controller):
 
     @post("/jobs", opt=may(Permission.READ))
     async def create_report_job(self, request: Asked, db: Db, principal: Who, data: JSONBody[JobIn]) -> JobOut:
-        """Have a report made in the background, with the rights you have when it is made."""
+        """Have a report made in the background, with the rights you have when it is made.
+
+        With recipients it needs ``mail``, and shows what that permission reaches.
+        """
+        if data.recipients:
+            narrow(db, principal, Permission.MAIL)
         made = data.wanted(_given(data))
         return JobOut.of(await jobs.submit(db, principal, _scope(request, principal), data.report, made, data.order()))
 
@@ -179,7 +185,7 @@ class ReportController(Controller):
         """List your regular reports."""
         return Page([ScheduleOut.of(row) for row in await schedules.find(db, principal)])
 
-    @post("/schedules", opt=may(Permission.READ))
+    @post("/schedules", opt=may(Permission.MAIL))
     async def create_report_schedule(
         self, request: Asked, db: Db, principal: Who, data: JSONBody[ScheduleIn]
     ) -> ScheduleOut:
@@ -188,7 +194,7 @@ class ReportController(Controller):
         made = data.wanted(_given(data))
         return ScheduleOut.of(await schedules.enter(db, principal, scope, data.report, made, data.order(), data.when()))
 
-    @patch("/schedules/{schedule_id:int}", opt=may(Permission.READ))
+    @patch("/schedules/{schedule_id:int}", opt=may(Permission.MAIL))
     async def switch_report_schedule(
         self, request: Asked, db: Db, principal: Who, schedule_id: FromPath[int], data: JSONBody[SwitchIn]
     ) -> ScheduleOut:

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, case, func, select
+from sqlalchemy import BigInteger, ColumnElement, and_, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.metering.models import MeterMonth
 from central.registry.models import Meter
 from central.reports.periods import Period, month_number, month_of
-from central.reports.selection import Line
+from central.reports.selection import Line, Selection
 from central.store.lists import is_one_of
 
 _PAIRS: Final = 0x55555555
@@ -33,8 +33,7 @@ def read_days(tenant_id: int, period: Period) -> Any:
     mask = case(wanted, value=MeterMonth.month, else_=0)
     bits = _ones(_and(MeterMonth.days, mask))
     query = select(func.coalesce(func.sum(bits), 0)).where(
-        MeterMonth.tenant_id == tenant_id, MeterMonth.meter_id == Meter.id,
-        MeterMonth.month.between(min(wanted), max(wanted)),
+        MeterMonth.tenant_id == tenant_id, MeterMonth.meter_id == Meter.id, MeterMonth.month.in_(wanted),
     )  # fmt: skip
     return query.scalar_subquery()
 
@@ -60,12 +59,30 @@ async def days_of(
     wanted = masks(period)
     query = select(MeterMonth.meter_id, MeterMonth.month, MeterMonth.days).where(
         MeterMonth.tenant_id == tenant_id, is_one_of(session, MeterMonth.meter_id, [line.id for line in lines]),
-        MeterMonth.month.between(min(wanted), max(wanted)),
+        MeterMonth.month.in_(wanted),
     )  # fmt: skip
     found: dict[int, dict[int, int]] = {line.id: {} for line in lines}
     for meter, month, days in (await session.execute(query)).all():
         found[meter][month] = days & wanted[month]
     return found
+
+
+async def sum_days(session: AsyncSession, tenant_id: int, period: Period, selection: Selection) -> tuple[int, int]:
+    """On how many days of the period the meters of a selection were read, added up, and how many were read at all.
+
+    The answer has a row for each pattern of days, of which there are few, and not for each meter.
+    """
+    wanted = masks(period)
+    kept = and_(MeterMonth.tenant_id == tenant_id, MeterMonth.meter_id == Meter.id, MeterMonth.month.in_(wanted))
+    joined = selection.statement(MeterMonth.month, MeterMonth.days, func.count()).join(MeterMonth, kept)
+    rows = (await session.execute(joined.group_by(MeterMonth.month, MeterMonth.days))).all()
+    counted = [((days & wanted[month]).bit_count(), meters) for month, days, meters in rows]
+    total = sum(days * meters for days, meters in counted)
+    if len(wanted) == 1:
+        return total, sum(meters for days, meters in counted if days)
+    read = _and(MeterMonth.days, case(wanted, value=MeterMonth.month, else_=0)) != 0
+    distinct = selection.statement(func.count(Meter.id.distinct())).join(MeterMonth, kept).where(read)
+    return total, int(await session.scalar(distinct) or 0)
 
 
 def count(days: dict[int, int]) -> int:

@@ -87,7 +87,7 @@ async def submit(
     session.add(job)
     await session.flush()
     record(
-        session, principal, "create", "report_job", str(job.id), object_id=job.id,
+        session, principal, "created", "report_job", str(job.id), object_id=job.id,
         after={"report": key, "format": order.form, "recipients": job.recipients},
     )  # fmt: skip
     return job
@@ -125,7 +125,7 @@ async def cancel(session: AsyncSession, principal: Principal, job_id: int, now: 
     )
     if not stopped.rowcount:  # type: ignore[attr-defined]
         raise Conflict(f"Report job {job_id} is {job.state}: there is nothing to cancel.")
-    record(session, principal, "cancel", "report_job", str(job_id), object_id=job_id)
+    record(session, principal, "cancelled", "report_job", str(job_id), object_id=job_id)
     await session.refresh(job)
     return job
 

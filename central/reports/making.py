@@ -152,10 +152,11 @@ class Maker:
 
     async def _write(self, job: ReportJob, work: "_Work") -> tuple[str, int]:
         """Write the file; returns its name within the folder, and its size."""
-        principal = await self._person(job.user_id)
+        needed = Permission.MAIL if job.recipients or job.schedule_id is not None else Permission.READ
+        principal = await self._person(job.user_id, needed)
         wanted = decode(job.parameters)
         make_folder(self._folder)
-        async with self._database.read(**{REACH: principal.reach(Permission.READ)}) as session:
+        async with self._database.read(**{REACH: principal.reach(needed)}) as session:
             scope = scope_of(principal, self._settings.reports, int(time.time()))
             shown = await show(
                 session, report_of(job.report), scope, wanted.filters, wanted.columns, wanted.sort,
@@ -175,7 +176,7 @@ class Maker:
             part.unlink(missing_ok=True)
         return name, size
 
-    async def _person(self, user_id: int) -> Principal:
+    async def _person(self, user_id: int, needed: Permission) -> Principal:
         async with self._database.read() as session:
             user = await session.get(User, user_id)
         if user is None or user.disabled_at is not None:
@@ -183,6 +184,8 @@ class Maker:
         principal = Principal.of_session(user, "", b"")
         if not principal.may(Permission.READ):
             raise NotPermitted("whose report it is may not read any more")
+        if not principal.may(needed):
+            raise NotPermitted("whose report it is may not send reports any more")
         return principal
 
     async def _fail(self, job: ReportJob, reason: str) -> None:

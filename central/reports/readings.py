@@ -17,7 +17,6 @@ from central.reports.selection import Line
 from central.store.chunks import chunks
 from central.store.lists import is_one_of
 from shared.intervals import Range
-from shared.quantities import Quantity
 from shared.wire import RegisterValue
 
 _decoder: Final = msgspec.msgpack.Decoder(list[RegisterValue])
@@ -115,10 +114,9 @@ def figure(value: RegisterValue | None, line: Line, filters: Filters) -> Fractio
     return Fraction(value.value * value.num * num, value.den * den)
 
 
-def register_cells(reading: Stored | None, line: Line, filters: Filters, quantities: Iterable[Quantity]) -> Row:
-    """The cells of ``columns.register_columns`` for one reading; all empty without one."""
-    codes = [str(quantity) for quantity in quantities]
-    found = decoded(reading, frozenset(codes)) if reading else {}
+def register_cells(reading: Stored | None, line: Line, filters: Filters, codes: frozenset[str]) -> Row:
+    """The cells of ``columns.register_columns``, by the registers' codes, for one reading; all empty without one."""
+    found = decoded(reading, codes) if reading else {}
     return {code: figure(found.get(code), line, filters) for code in codes}
 
 

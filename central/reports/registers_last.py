@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.metering.models import RegisterSet
-from central.reports.columns import METER_COLUMNS, Column, Kind, Row, register_columns, registers
+from central.reports.columns import METER_COLUMNS, Column, Kind, Row, codes_of, register_columns
 from central.reports.parameters import REGISTERS, SELECTION
 from central.reports.readings import last_of, last_readings, register_cells, spans_of
 from central.reports.selection import Line
@@ -22,7 +22,7 @@ async def _open(session: AsyncSession, asked: Asked) -> Table:
 async def _rows(session: AsyncSession, asked: Asked, lines: Sequence[Line]) -> list[Row]:
     ends = spans_of(lines, asked.period.span)
     found = await last_readings(session, asked.scope.tenant_id, {id_: (None, span.end) for id_, span in ends.items()})
-    wanted = list(registers(asked.filters))
+    wanted = codes_of(asked.filters)
     rows = []
     for line in lines:
         reading = found.get(line.id)

@@ -101,7 +101,7 @@ async def enter(
     session.add(row)
     await session.flush()
     record(
-        session, principal, "create", "report_schedule", row.name, object_id=row.id,
+        session, principal, "created", "report_schedule", row.name, object_id=row.id,
         after={"report": key, "cadence": when.cadence, "recipients": row.recipients},
     )  # fmt: skip
     return row
@@ -129,7 +129,7 @@ async def switch(
     """Pause a regular report, or take it up again from its next time on."""
     row = await get(session, principal, schedule_id)
     record(
-        session, principal, "update", "report_schedule", row.name, object_id=row.id,
+        session, principal, "changed", "report_schedule", row.name, object_id=row.id,
         before={"enabled": row.enabled}, after={"enabled": enabled},
     )  # fmt: skip
     row.enabled = enabled
@@ -143,7 +143,7 @@ async def remove(session: AsyncSession, principal: Principal, schedule_id: int) 
     """Remove a regular report; what it made stays."""
     row = await get(session, principal, schedule_id)
     record(
-        session, principal, "delete", "report_schedule", row.name, object_id=row.id, before={"report": row.report}
+        session, principal, "deleted", "report_schedule", row.name, object_id=row.id, before={"report": row.report}
     )  # fmt: skip
     await session.delete(row)
     await session.flush()

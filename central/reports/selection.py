@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.errors import Refused
-from central.registry.groups import subtree
+from central.registry.groups import with_groups_below
 from central.registry.models import (
     Customer,
     CustomerGroup,
@@ -221,8 +221,8 @@ async def select_meters(
         groups = (await session.scalars(mine.where(CustomerGroup.id.in_(filters.group)))).all()
         if missing := set(filters.group) - set(groups):
             raise Refused("group", f"there is no group {min(missing)}")
-        below = subtree(groups)
-        found.require(Customer.group_id.in_(below), needs=(Customer,))
+        below = await with_groups_below(session, groups)
+        found.require(is_one_of(session, Customer.group_id, below), needs=(Customer,))
     return found
 
 

@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+import msgspec
 import numpy as np
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from central.alarms.models import Alarm
 from central.alarms.severity import Severity
 from central.fleet.models import GatewayHealth, GatewayLive, ModuleHealth
+from central.fleet.states import summarise
 from central.metering.models import Event
 from central.metering.store import digest
 from central.seed.bulk import insert_dicts, insert_rows
@@ -40,7 +42,7 @@ async def write_live(session: AsyncSession, plan: Plan, tenant: int, base: Bases
     live = {
         "gateway_id": base.gateway + number, "online": online, "contact_at": contact,
         "changed_at": contact if not online else now - int(rng.integers(86400, 40 * 86400)), "state": encode(state),
-        "config": "", "config_hash": "",
+        "summary": msgspec.msgpack.encode(summarise(state)), "config": "", "config_hash": "",
     }  # fmt: skip
     await insert_dicts(session, GatewayLive, [live])
     await insert_rows(session, GatewayHealth, _HEALTH, _gateway_health(plan, tenant, base, number, contact, rng))

@@ -66,7 +66,7 @@ async def seed(database: Database, tenant: Tenant, wanted: Parameters, *, beside
             )
         else:
             plan, base = Plan(found[0]), found[1]
-    done = await _next_block(database, tenant.id, plan, base)
+    done = await _next_block(database, plan, base)
     complete, rows = done >= plan.meters, 0
     for first in range(done, plan.meters, METERS):
         last = min(first + METERS, plan.meters)
@@ -124,10 +124,10 @@ async def _write_registry(
     )  # fmt: skip
 
 
-async def _next_block(database: Database, tenant: int, plan: Plan, base: registry.Bases) -> int:
+async def _next_block(database: Database, plan: Plan, base: registry.Bases) -> int:
     """The first meter of the first block that is not there."""
     query = select(func.max(MeterMonth.meter_id)).where(
-        MeterMonth.tenant_id == tenant, MeterMonth.meter_id.between(base.meter, base.meter + plan.meters - 1)
+        MeterMonth.meter_id.between(base.meter, base.meter + plan.meters - 1)
     )
     async with database.read() as session:
         last = await session.scalar(query)

@@ -15,6 +15,7 @@ from central.api.idempotency import KEPT
 from central.api.models import IdempotencyKey
 from central.ccee.jobs import watch
 from central.ccee.models import CceeCapture
+from central.enrolment.models import Enrolment
 from central.fleet.models import GatewayHealth, ModuleHealth
 from central.ingest.models import Rejected
 from central.metering.models import Snapshot
@@ -93,6 +94,7 @@ async def forget(database: Database, retention: RetentionSettings, now: int) -> 
         (CceeCapture, CceeCapture.started_ms, (now - retention.captures * _DAY) * 1000),
         (LoginSession, LoginSession.expires_at, now),
         (WebhookDelivery, WebhookDelivery.next_at, now - retention.deliveries * _DAY),
+        (Enrolment, Enrolment.created_at, now - retention.enrolments * _DAY),
         (IdempotencyKey, IdempotencyKey.created_at, now - KEPT),
     ]
     return {table.__tablename__: await _forget(database, table, at, limit) for table, at, limit in limits}

@@ -7,6 +7,7 @@ import central.alarms.models
 import central.api.models
 import central.audit.models
 import central.ccee.models
+import central.enrolment.models
 import central.fleet.models
 import central.ingest.models
 import central.metering.models

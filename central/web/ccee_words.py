@@ -58,6 +58,32 @@ DETAILS: Final = {
     "interrupted": N_("Interrupted"),
     "broken": N_("Damaged frames"),
 }
+#: What a meter said of itself, without the number behind its dot.
+FACTS: Final = {
+    "connection": N_("Kind of connection"),
+    "constant": N_("Constant of channel %(number)s"),
+    "demand_minutes": N_("Demand interval (min)"),
+    "firmware": N_("Firmware"),
+    "ident": N_("Identification"),
+    "model": N_("Model"),
+    "profile_step": N_("Profile interval (s)"),
+    "pulse_constant": N_("Pulse constant"),
+    "quantity": N_("Quantity of channel %(number)s"),
+    "ratios": N_("Transformers' ratios"),
+}
+#: Questions of NBR 14522 that read, as gateways name them.
+QUESTIONS: Final = frozenset({
+    N_("open session with password token"), N_("ask for the password seed"), N_("instantaneous quantities"),
+    N_("header of a quantities profile"), N_("records of a quantities profile"), N_("parameters, running period"),
+    N_("parameters, closed period"), N_("registers of visible channels, running period"),
+    N_("registers of visible channels, closed period"), N_("power outages"), N_("profile, running period"),
+    N_("profile, closed period"), N_("change log"), N_("partial registers of channel 1, closed period"),
+    N_("partial registers of channel 2, closed period"), N_("partial registers of channel 3, closed period"),
+    N_("partial registers of channel 1, running period"), N_("partial registers of channel 2, running period"),
+    N_("partial registers of channel 3, running period"), N_("parameters for whole or partial profile"),
+    N_("profile, all or partial"), N_("connection record"), N_("measurement parameters"),
+    N_("loss compensation parameters"),
+})  # fmt: skip
 
 
 def title(code: str) -> str:
@@ -107,6 +133,17 @@ def result(code: str) -> tuple[str, str]:
     """Return (translated words, tone) of an exchange's result; an unknown one is shown as it came."""
     words, name = RESULTS.get(code, (code, "unclear"))
     return gettext(words), name
+
+
+def fact(name: str) -> str:
+    """What a meter said of itself is called; an unknown name is shown as it came."""
+    about, _, number = name.partition(".")
+    return gettext(FACTS[about]) % {"number": number} if about in FACTS else name
+
+
+def question(name: str) -> str:
+    """Name of a question; an unknown one is shown as it came."""
+    return gettext(name) if name in QUESTIONS else name
 
 
 def protocol(code: str) -> str:

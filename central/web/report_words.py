@@ -306,6 +306,7 @@ _REFUSALS: Final = (
      N_("%(a)s rows are more than the %(b)s that a %(c)s holds: narrow the filters, or take CSV.")),
     (r"(\d+) columns do not fit a page; a PDF holds (\d+): hide some",
      N_("%(a)s columns do not fit a page, a PDF holds %(b)s: hide some.")),
+    (r"whose report it is may not send reports any more()", N_("You may not send reports any more.")),
     (r"a month and from/to exclude each other()", N_("Give a month, or first and last day.")),
 )  # fmt: skip
 

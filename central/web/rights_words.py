@@ -1,8 +1,10 @@
 """Words for permissions, built-in roles, and what the audit log tells."""
 
 from typing import Final
+from zoneinfo import ZoneInfo
 
-from central.web.i18n import N_, gettext
+from central.web import registry_words
+from central.web.i18n import N_, current, gettext
 
 #: Permission -> (name, what it allows).
 PERMISSIONS: Final = {
@@ -11,7 +13,9 @@ PERMISSIONS: Final = {
     "billing": (N_("Billing calendar"), N_("Lots, holidays, daylight saving, tariffs")),
     "command": (N_("Commands"), N_("Read now, read again, set clocks, try ports")),
     "control": (N_("Control"), N_("Demand reset, configuration of gateways, ports for the CCEE")),
+    "enrolment": (N_("Enrolment"), N_("Make one-time codes for gateways, approve their certificates")),
     "alarms": (N_("Alarms"), N_("Acknowledge alarms")),
+    "mail": (N_("Send reports"), N_("Reports by e-mail, and regular ones")),
     "settings": (N_("Settings"), N_("Who is told of alarms, webhooks")),
     "accounts": (N_("Accounts"), N_("Users, roles, other people's keys and sessions")),
     "audit": (N_("Audit log"), N_("Search the audit log")),
@@ -45,6 +49,14 @@ ACTIONS: Final = {
     "ordered": (N_("ordered"), "orange"),
     "cancelled": (N_("taken back"), "secondary"),
     "acknowledged": (N_("acknowledged"), "azure"),
+    "asked": (N_("asked for a certificate"), "azure"),
+    "approved": (N_("approved"), "green"),
+    "declined": (N_("turned down"), "red"),
+    "issued": (N_("certificate issued"), "green"),
+    "tried": (N_("wrong code"), "red"),
+    "locked": (N_("locked"), "red"),
+    "secret-changed": (N_("secret changed"), "orange"),
+    "seed": (N_("test data made"), "secondary"),
 }
 KINDS: Final = {
     "user": N_("User"),
@@ -68,8 +80,12 @@ KINDS: Final = {
     "daylight_saving": N_("Daylight saving"),
     "tariff": N_("Tariff"),
     "webhook": N_("Webhook"),
+    "enrolment": N_("Enrolment"),
     "saved_view": N_("Saved view"),
     "report_schedule": N_("Report schedule"),
+    "report_job": N_("Report"),
+    "supply": N_("Supply"),
+    "tenant": N_("Utility"),
 }
 #: Fields of an entry's before and after; others are shown as the tables call them.
 FIELDS: Final = {
@@ -92,6 +108,15 @@ FIELDS: Final = {
     "note": N_("Note"),
     "target": N_("Address"),
     "serial": N_("Serial"),
+    "fingerprint": N_("Fingerprint"),
+    "code": N_("Code"),
+    "reason": N_("Reason"),
+    "report": N_("Report"),
+    "format": N_("Format"),
+    "recipients": N_("Send to"),
+    "enabled": N_("Switched on"),
+    "bases": N_("First numbers"),
+    "parameters": N_("Parameters"),
 }
 
 
@@ -102,7 +127,7 @@ def role(key: str, name: str) -> str:
 
 def action(code: str) -> tuple[str, str]:
     """Return (words, colour) of an action; an unknown one is shown as it came."""
-    words, colour = ACTIONS.get(code, (code.replace("-", " "), "secondary"))
+    words, colour = ACTIONS.get(code) or registry_words.ACTIONS.get(code, (code.replace("-", " "), "secondary"))
     return gettext(words), colour
 
 
@@ -112,12 +137,14 @@ def kind(code: str) -> str:
 
 def field(code: str) -> str:
     """What a field of an entry is called."""
-    return gettext(FIELDS[code]) if code in FIELDS else code.replace("_", " ")
+    return gettext(FIELDS[code]) if code in FIELDS else registry_words.label("", code).replace("_", " ")
 
 
-def value(code: str, text: str) -> str:
-    """A value of an entry for people: yes and no, names of roles and permissions."""
+def value(code: str, text: str, zone: ZoneInfo) -> str:
+    """A value of an entry for people: yes and no, instants, names of roles and permissions."""
     match code, text:
+        case _, _ if code.endswith("_at") and text.isascii() and text.isdigit():
+            return current().instant(int(text), zone)
         case _, "true":
             return gettext("yes")
         case _, "false":

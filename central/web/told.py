@@ -49,6 +49,7 @@ _SENTENCES: Final = tuple(
          N_("%(name)s is %(old)s and can only be changed on the gateway itself, not to %(new)s.")),
         (r"(?P<name>[\w.]+) is masked, but this gateway has no such secret: write it out",
          N_("%(name)s is masked, but this gateway has no such secret: write it out.")),
+        (r"no answer after (?P<count>\d+) attempts", N_("No answer after %(count)s attempts.")),
         (r"no answer came in time", N_("No answer came in time.")),
         (r"cancelled by (?P<name>.+)", N_("Cancelled by %(name)s.")),
         (r"nothing was read", N_("Nothing was read.")),

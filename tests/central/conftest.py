@@ -18,7 +18,7 @@ def postgres() -> Iterator[Cluster]:
     """A private PostgreSQL server, one per session."""
     if binaries() is None:
         pytest.skip("PostgreSQL is not installed")
-    cluster = Cluster()
+    cluster = Cluster("autovacuum=off")  # it would look after each of some thousand databases once a minute
     yield cluster
     cluster.remove()
 

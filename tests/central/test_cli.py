@@ -46,7 +46,7 @@ def test_first_steps(run, tmp_path: Path, broker: Broker, monkeypatch: pytest.Mo
     wrong = run("import-registry", str(file))
     assert (wrong.exit_code, "meters[1] 'm1'" in wrong.output, "'gw9'" in wrong.output) == (1, True, True)
     checked = run("check")
-    assert (checked.exit_code, checked.output.count("ok ")) == (0, 3)
+    assert (checked.exit_code, checked.output.count("ok ")) == (0, 4)
     broker.kill()
     assert "cannot be used" in run("check").output
 

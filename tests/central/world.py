@@ -62,6 +62,7 @@ from shared.wire import (
 from tests.central.application import application
 from tests.central.ccee.samples import capture
 from tests.central.ccee.samples import connection as sample
+from tests.central.enrolment.requests import enrolment
 from tests.central.samples import add_day
 
 ZONE = "America/Sao_Paulo"
@@ -190,6 +191,8 @@ async def _fill(db: Any, side: Side, now: int) -> None:
         state="failed", tries=3, next_at=now, status=404, error="answered 404",
     )  # fmt: skip
     db.add(delivery)
+    asked = enrolment(tenant, gateway.id, "AAAAA", now)
+    db.add(asked)
     mine = {"user_id": side.admin.id, "report": "availability"}
     made = {"tenant_id": tenant, "format": "csv", "language": "en", "parameters": "{}", **at}
     job = ReportJob(state="queued", **mine, **made)
@@ -199,7 +202,7 @@ async def _fill(db: Any, side: Side, now: int) -> None:
     await db.flush()
     side.ids = {
         "webhook": webhook.id, "delivery": delivery.id,
-        "connection": connection.id, "alarm": alarm.id, "subscription": subscription.id,
+        "connection": connection.id, "alarm": alarm.id, "subscription": subscription.id, "enrolment": asked.id,
         "group": group.id, "installation": installation.id, "key": key[0].id, "command": command.id,
         "meter": meter.id, "customer": customer.id, "module": module.id, "gateway": gateway.id,
         "grant": grants[0].id, "session": spare,
@@ -223,6 +226,8 @@ async def add_far(database: Database, side: Side) -> dict[str, Any]:
         gateway = Gateway(tenant_id=tenant, key=f"{FAR}-gw", name=f"{FAR} gateway", **at)
         db.add_all([group, gateway])
         await db.flush()
+        asked = enrolment(tenant, gateway.id, "ZZZZZ", now)
+        db.add(asked)
         module = CommunicationModule(
             tenant_id=tenant, key=f"{FAR}-mod", name=f"{FAR} module", gateway_id=gateway.id, **at
         )
@@ -277,7 +282,7 @@ async def add_far(database: Database, side: Side) -> dict[str, Any]:
                 config=f'[gateway]\nid = "gw-1"\n[[meters]]\nid = "{FAR}-m2"\n', config_hash="abc",
             )
         )  # fmt: skip
-    return ids | {"group": group.id, "gateway": gateway.id}
+    return ids | {"group": group.id, "gateway": gateway.id, "enrolment": asked.id}
 
 
 async def _lists(db: Any, side: Side, who: Principal) -> None:

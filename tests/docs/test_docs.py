@@ -20,6 +20,7 @@ from edge.config.check import LINE_KINDS
 from edge.drivers.abnt.settings import AbntSettings, PartialRequest
 from edge.field.cli import cli as field_cli
 from metergate.cli import PARTS, main
+from metergate.provision.cli import cli as provision_cli
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [
@@ -28,7 +29,9 @@ DOCUMENTS = [
     *sorted((ROOT / "docs").glob("*.md")),
     ROOT / "benchmarks/README.md",
 ]
-GATEWAY, CENTRAL, API, FIELD = (ROOT / "docs" / name for name in ("gateway.md", "central.md", "api.md", "field.md"))
+GATEWAY, CENTRAL, API, FIELD, ENROLMENT = (
+    ROOT / "docs" / name for name in ("gateway.md", "central.md", "api.md", "field.md", "enrolment.md")
+)
 EXAMPLE = ROOT / "edge/example.toml"
 #: Options that ``--help`` explains well enough; the documents show those of daily use.
 HELPED = {"--help", "--version"}
@@ -69,8 +72,9 @@ def typed(path: Path) -> Iterator[list[str]]:
         (GATEWAY, "metergate edge", edge_cli),
         (CENTRAL, "metergate central", central_cli),
         (FIELD, "metergate field", field_cli),
+        (ENROLMENT, "metergate provision", provision_cli),
     ],
-    ids=["edge", "central", "field"],
+    ids=["edge", "central", "field", "provision"],
 )
 def test_commands_and_options_are_described(document: Path, name: str, group: click.Command) -> None:
     text = document.read_text()

@@ -10,7 +10,12 @@ from metergate import cli
 
 @pytest.mark.parametrize(
     ("part", "absent", "extra"),
-    [("central", "sqlalchemy", "central"), ("edge", "serialx", "edge"), ("demo", "litestar", "edge,central,demo")],
+    [
+        ("central", "sqlalchemy", "central"),
+        ("edge", "serialx", "edge"),
+        ("demo", "litestar", "edge,central,demo"),
+        ("provision", "segno", "provision"),
+    ],
 )
 def test_a_part_that_is_not_installed_is_named(
     monkeypatch: pytest.MonkeyPatch, part: str, absent: str, extra: str

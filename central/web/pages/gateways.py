@@ -6,7 +6,9 @@ from typing import Any
 from litestar import get
 from litestar.response import Response
 
+from central.accounts.permissions import Permission
 from central.accounts.reach import is_part
+from central.enrolment import service as enrolment
 from central.fleet import service as fleet
 from central.registry import service as registry
 from central.registry.service import GatewayView
@@ -23,7 +25,8 @@ from shared.intervals import zone as zone_of
 @get("/gateways")
 async def gateways(request: Web, db: Db, principal: Who) -> Response[str]:
     """All gateways as cards."""
-    return page(request, "gateways.html", **await _list(db, principal))
+    waiting = await enrolment.waiting(db, principal) if principal.everywhere(Permission.ENROLMENT) else 0
+    return page(request, "gateways.html", waiting=waiting, **await _list(db, principal))
 
 
 @get("/gateways/list")

@@ -17,9 +17,11 @@ from central.errors import NotFound, Refused
 from central.metering import months
 from central.metering.months import Selection
 from central.registry import changes
-from central.registry.groups import subtree
-from central.registry.kinds import CUSTOMER
+from central.registry.groups import with_groups_below
+from central.registry.kinds import CUSTOMER, GROUP
 from central.registry.models import Customer, CustomerGroup, SearchWord
+from central.registry.search import matching
+from central.store.lists import is_one_of
 from central.web.forms import Db, Search, Web, Who, field, fields
 from central.web.pages.widgets import places
 from central.web.render import page
@@ -39,17 +41,20 @@ Number = FromPath[int]
 
 
 @get("/groups")
-async def groups(request: Web, db: Db, principal: Who) -> Response[str]:
-    """Groups that lie in no other, each with how much is below it."""
+async def groups(request: Web, db: Db, principal: Who, q: Search = "") -> Response[str]:
+    """Groups that lie in no other, or those of any depth that words find, each with how much is below it."""
     parent = CustomerGroup.parent_id
-    top = (
+    wanted: Any = (
         parent.is_(None) if principal.everywhere("read") else parent.is_(None) | parent.not_in(select(CustomerGroup.id))
     )
-    rows = await _children(db, principal.tenant_id, top)
+    if q.strip():
+        wanted = matching(principal.tenant_id, GROUP, q)
+    rows = await _children(db, principal.tenant_id, wanted)
     loose = await db.scalar(
         select(func.count(Customer.id)).where(Customer.tenant_id == principal.tenant_id, Customer.group_id.is_(None))
     )
-    return page(request, "groups/list.html", rows=rows, loose=loose or 0)
+    below = await _below(db, principal.tenant_id)
+    return page(request, "groups/list.html", rows=rows, below=below, loose=loose or 0, q=q.strip())
 
 
 @get("/groups/{number:int}")
@@ -80,8 +85,18 @@ async def group(
 async def group_map(request: Web, db: Db, principal: Who, number: Number) -> Response[str]:
     """Where the meters of a group are."""
     found = await _group(db, principal.tenant_id, number)
-    placed = await places(db, principal, Selection(groups=(found.id,)))
+    placed = await places(db, principal, Selection(groups=await with_groups_below(db, (found.id,))))
     return page(request, "dashboard/map.html", places=placed)
+
+
+@get("/groups/{number:int}/largest")
+async def group_largest(request: Web, db: Db, principal: Who, number: Number, month: Search = "") -> Response[str]:
+    """Who of a group used most in a month."""
+    found = await _group(db, principal.tenant_id, number)
+    first = _month(month, local_date(int(time.time()), zone_of(principal.zone)))
+    tenant, selection = principal.tenant_id, Selection(groups=await with_groups_below(db, (found.id,)))
+    consumers, whole = await months.largest(db, tenant, first, selection, _LARGEST)
+    return page(request, "parts/consumers.html", consumers=consumers, whole=whole)
 
 
 @get("/groups/{number:int}/candidates", opt=NEEDS)
@@ -149,20 +164,19 @@ async def _summary(db: Db, principal: Who, found: CustomerGroup, chosen: str) ->
     today = local_date(int(time.time()), zone_of(principal.zone))
     first = _month(chosen, today)
     following = months.first_of(months.month_of(first) + 1)
-    tenant, selection = principal.tenant_id, Selection(groups=(found.id,))
+    tenant, groups = principal.tenant_id, await with_groups_below(db, (found.id,))
+    selection = Selection(groups=groups)
     energy = await months.energy_of_month(db, tenant, first, selection)
     counted = await months.availability_by_day(db, tenant, first, min(following - timedelta(days=1), today), selection)
     days = month_days(counted, today)
     weekdays, grid = month_grid(days)
     read, expected = sum(day.read for day in counted), sum(day.expected for day in counted)
-    below = select(func.count(Customer.id)).where(Customer.group_id.in_(subtree((found.id,))))
+    below = select(func.count(Customer.id)).where(is_one_of(db, Customer.group_id, groups))
     return {
         "first": first, "today": today, "before": first - timedelta(days=1),
-        "after": following if following <= today else None, "energy": energy, "whole": float(energy.energy),
-        "consumers": await months.largest(db, tenant, first, selection, _LARGEST),
+        "after": following if following <= today else None, "energy": energy,
         "weekdays": weekdays, "grid": grid, "share": read / expected if expected else None,
-        "customers": await db.scalar(below) or 0,
-        "groups": await db.scalar(select(func.count()).select_from(subtree((found.id,)).subquery())) or 1,
+        "customers": await db.scalar(below) or 0, "groups": len(groups),
         "children": await _children(db, tenant, CustomerGroup.parent_id == found.id),
     }  # fmt: skip
 
@@ -187,6 +201,25 @@ async def _children(db: Db, tenant_id: int, where: Any) -> Sequence[Any]:
         .limit(500)
     )
     return (await db.execute(query)).all()
+
+
+async def _below(db: Db, tenant_id: int) -> dict[int, tuple[int, int]]:
+    """How many groups, and how many customers, lie in each group at any depth."""
+    query = select(CustomerGroup.id, CustomerGroup.parent_id).where(CustomerGroup.tenant_id == tenant_id)
+    parents = {row.id: row.parent_id for row in await db.execute(query)}
+    own = (
+        select(Customer.group_id, func.count())
+        .where(Customer.tenant_id == tenant_id, Customer.group_id.is_not(None))
+        .group_by(Customer.group_id)
+    )
+    customers = {row[0]: row[1] for row in await db.execute(own) if row[0] is not None}
+    found = {each: (0, customers.get(each, 0)) for each in parents}
+    for each in parents:
+        at, depth = parents[each], 0
+        while at in parents and depth < _DEEPEST:
+            found[at] = (found[at][0] + 1, found[at][1] + customers.get(each, 0))
+            at, depth = parents[at], depth + 1
+    return found
 
 
 async def _parents(db: Db, found: CustomerGroup) -> list[CustomerGroup]:

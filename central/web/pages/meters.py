@@ -14,7 +14,7 @@ from litestar.params import QueryParameter
 from litestar.response import Response
 
 from central.accounts.principal import Principal
-from central.metering import overview as fleet_figures
+from central.metering.last_days import last_days
 from central.metering.service import EventView
 from central.registry import service as registry
 from central.registry.service import MeterFilter, MeterView
@@ -23,6 +23,7 @@ from central.web import labels
 from central.web.forms import Db, Search, Web, Who
 from central.web.i18n import N_, current, gettext
 from central.web.render import page
+from central.web.told import told
 from central.web.views.availability import STRIP_DAYS, Cell, strip
 from central.web.views.banners import meter_state
 from central.web.views.event_details import detail
@@ -109,16 +110,9 @@ async def meters_data(
     size = min(size, _MAX_PAGE)
     wanted = await _filter(db, principal, q, gateway)
     total = await registry.count_meters(db, principal.tenant_id, wanted)
-    # the registry pages by key; a person looks at the first pages only
-    after: str | None = None
-    skip = (number - 1) * size
-    while skip > 0:
-        step = await registry.find_meters(db, principal.tenant_id, wanted, after=after, limit=min(skip, _CHUNK))
-        after, skip = step.next, skip - len(step.items)
-        if after is None:
-            return {"last_page": max(1, -(-total // size)), "last_row": total, "data": []}
-    views = (await registry.find_meters(db, principal.tenant_id, wanted, after=after, limit=size)).items
-    rows = [_row(line, principal) for line in await meter_lines(db, principal, views)]
+    before = (number - 1) * size
+    found = await registry.find_meters(db, principal.tenant_id, wanted, offset=before, limit=size)
+    rows = [_row(line, principal) for line in await meter_lines(db, principal, found.items)]
     return {"last_page": max(1, -(-total // size)), "last_row": total, "data": rows}
 
 
@@ -146,11 +140,11 @@ async def meter_lines(db: Db, principal: Who, views: Sequence[MeterView]) -> lis
     """Lines of the given meters with the availability of their last days."""
     now = int(time.time())
     today = local_date(now, zone_of(principal.zone))
-    held = await fleet_figures.held_by_day(
+    found = await last_days(
         db, principal.tenant_id, (view.meter.id for view in views),
         today - timedelta(days=STRIP_DAYS), today + timedelta(days=1),
     )  # fmt: skip
-    return [_line(view, held.get(view.meter.id, {}), now) for view in views]
+    return [_line(view, found.held.get(view.meter.id, {}), now, view.meter.id in found.registers) for view in views]
 
 
 def event_lines(events: Sequence[EventView], tz: ZoneInfo, serials: Mapping[str, str] | None = None) -> list[EventLine]:
@@ -192,9 +186,11 @@ def _together(group: Sequence[EventLine], line: EventLine) -> bool:
     )
 
 
-def _line(view: MeterView, held: dict[Any, int], now: int) -> MeterLine:
+def _line(view: MeterView, held: dict[Any, int], now: int, registers: bool) -> MeterLine:
     tz = zone_of(view.zone)
     today = local_date(now, tz)
+    if registers and today not in held:
+        now = day_range(today, tz).start  # its registers may still be read today
     since = min([local_date(view.meter.created_at, tz), *held])
     cells = strip(held, today, since, tz, now)
     expected = have = 0
@@ -204,7 +200,7 @@ def _line(view: MeterView, held: dict[Any, int], now: int) -> MeterLine:
             expected, have = expected + length, have + min(length, held.get(day, 0))
     share = have / expected if expected else None
     state = meter_state(view)
-    words = view.live.error if view.live and view.live.error else (view.customer.name if view.customer else "")
+    words = told(view.live.error) if view.live and view.live.error else (view.customer.name if view.customer else "")
     return MeterLine(
         view.meter.key, view.meter.serial, view.label if view.label != view.meter.serial else "", view, state, words,
         cells, gettext("Last 14 days: %(share)s") % {"share": current().percent(share, 1)}, share,

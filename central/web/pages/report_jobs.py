@@ -10,6 +10,7 @@ from litestar import get, post
 from litestar.params import FromPath
 from litestar.response import File, Redirect, Response
 
+from central.accounts.guards import narrow
 from central.accounts.permissions import Permission, may
 from central.errors import Refused
 from central.reports import jobs, schedules, views
@@ -46,7 +47,10 @@ async def order_report(request: Web, db: Db, principal: Who) -> Redirect:
     """Have what is shown made in the background."""
     form = await fields(request)
     scope = scope_of(principal, request.app.state.settings.reports, int(time.time()))
-    await jobs.submit(db, principal, scope, field(form, "report", 64), _wanted(form), _order(form, "title"))
+    order = _order(form, "title")
+    if order.recipients:
+        narrow(db, principal, Permission.MAIL)
+    await jobs.submit(db, principal, scope, field(form, "report", 64), _wanted(form), order)
     return Redirect(f"{_HERE}#jobs", status_code=303)
 
 
@@ -66,7 +70,7 @@ async def remove_report(request: Web, db: Db, principal: Who, job_id: FromPath[i
     return page(request, "reports/jobs.html", jobs=found, words=report_words)
 
 
-@post("/reports/schedules", opt=may(Permission.READ))
+@post("/reports/schedules", opt=may(Permission.MAIL))
 async def schedule_report(request: Web, db: Db, principal: Who) -> Redirect:
     """Have what is shown made regularly."""
     form = await fields(request)
@@ -81,7 +85,7 @@ async def schedule_report(request: Web, db: Db, principal: Who) -> Redirect:
     return Redirect(f"{_HERE}#schedules", status_code=303)
 
 
-@post("/reports/schedules/{schedule_id:int}/switch", opt=may(Permission.READ))
+@post("/reports/schedules/{schedule_id:int}/switch", opt=may(Permission.MAIL))
 async def switch_schedule(request: Web, db: Db, principal: Who, schedule_id: FromPath[int]) -> Redirect:
     """Pause a regular report, or take it up again."""
     enabled = field(await fields(request), "enabled", 1) == "1"

@@ -1,6 +1,7 @@
 """Reports on screen: the list of them, one with its filters, rows for the grid, figures, charts, files."""
 
 import asyncio
+import re
 import shutil
 import tempfile
 import time
@@ -46,6 +47,9 @@ _WIDTHS: Final = {
     Kind.SECONDS: 110,
 }  # fmt: skip
 _DAY_WIDTH: Final = 22
+#: Of a heading: width of a letter, and what padding, arrow and menu take. No word is broken.
+_LETTER: Final = 9
+_BESIDE: Final = 56
 
 ReportKey = FromPath[str]
 
@@ -270,10 +274,12 @@ def _is_samples(shown: Shown) -> bool:
 
 
 def _column(column: Column, words: Words) -> dict[str, Any]:
+    title = words.heading(column)
+    least = _LETTER * max(map(len, re.split(r"[\s\u00a0]", title))) + _BESIDE
     width = max(180, _DAY_WIDTH * len(column.days) + 16) if column.kind == Kind.DAYS else _WIDTHS[column.kind]
     return {
-        "key": column.key, "title": words.heading(column), "kind": column.kind.value, "sort": bool(column.sort),
-        "hidden": column.hidden, "right": column.kind in _RIGHT, "width": width,
+        "key": column.key, "title": title, "kind": column.kind.value, "sort": bool(column.sort),
+        "hidden": column.hidden, "right": column.kind in _RIGHT, "width": max(width, least), "least": least,
         "days": [{"number": f"{day.day:02d}", "title": current().day(day)} for day in column.days],
     }  # fmt: skip
 

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-import segno
 from litestar import get, post
 from litestar.response import Redirect, Response
-from markupsafe import Markup
 
 from central.accounts import second_factor, totp
 from central.accounts.errors import AccountError
@@ -14,6 +12,7 @@ from central.accounts.users import get_user
 from central.web.forms import Db, Web, Who, database, field, fields
 from central.web.messages import account_problem
 from central.web.pages.account import profile_page
+from central.web.qr import drawing
 from central.web.render import page
 
 _ISSUER = "Metergate"
@@ -68,8 +67,7 @@ async def renew(request: Web, db: Db, principal: Who) -> Response[Any]:
 
 def _set_up(request: Web, principal: Who, secret: str, error: AccountError | None = None) -> Response[Any]:
     address = totp.address(secret, principal.login, f"{_ISSUER} {principal.tenant_name}")
-    drawing = segno.make(address, error="m").svg_inline(scale=5, border=3, dark="#000", light="#fff", omitsize=True)
     return page(
         request, "account/second_factor.html", 422 if error else 200, secret=secret, address=address,
-        drawing=Markup(drawing), problem=account_problem(error) if error else "",  # noqa: S704 - of our own making
+        drawing=drawing(address), problem=account_problem(error) if error else "",
     )  # fmt: skip

@@ -13,7 +13,7 @@ from central.alarms import service as alarm_service
 from central.ccee import overview as ccee_figures
 from central.errors import NotFound
 from central.fleet.models import GatewayLive
-from central.fleet.states import decode_state
+from central.fleet.states import decode_summary
 from central.metering import months
 from central.metering.months import Selection, meters_of
 from central.metering.service import EventView
@@ -155,9 +155,9 @@ async def _attention(
     )
     if selection.gateways:
         query = query.where(Gateway.id.in_(selection.gateways))
-    states = [decode_state(live) for live in await db.scalars(query)]
+    told = [decode_summary(live) for live in await db.scalars(query)]
     views: list[MeterView] = []
-    for key in worst((meter for state in states if state for meter in state.meters), int(time.time())):
+    for key in worst((meter for each in told if each for meter in each.troubled), int(time.time())):
         if len(views) == options["rows"]:
             break
         try:
@@ -181,10 +181,8 @@ def worst(told: Iterable[MeterState], now: int) -> list[str]:
 
 
 async def _largest(_: Web, db: Db, principal: Who, scope: Scope, selection: Selection, options: Any) -> dict[str, Any]:
-    tenant = principal.tenant_id
-    whole = await months.energy_of_month(db, tenant, scope.day, selection)
-    found = await months.largest(db, tenant, scope.day, selection, options["rows"])
-    return {"consumers": found, "whole": float(whole.energy)}
+    found, whole = await months.largest(db, principal.tenant_id, scope.day, selection, options["rows"])
+    return {"consumers": found, "whole": whole}
 
 
 async def _map(_: Web, db: Db, principal: Who, scope: Scope, selection: Selection, _o: Any) -> dict[str, Any]:
@@ -237,9 +235,9 @@ async def _events(_: Web, db: Db, principal: Who, scope: Scope, selection: Selec
 
 
 def _gateway_trouble(view: GatewayView, principal: Principal) -> GatewayTrouble | None:
-    state = view.state
-    alarms = state.alarms if state else []
-    broken = [line for line in state.lines if line.state == "backing_off"] if state else []
+    told = view.summary
+    alarms = told.alarms if told else []
+    broken = [line for line in told.lines if line.state == "backing_off"] if told else []
     if view.online and not alarms and not broken:
         return None
     name = view.gateway.name or view.gateway.key

@@ -30,7 +30,11 @@ document.body.addEventListener("htmx:beforeSwap", (event) => {
 document.body.addEventListener("htmx:afterRequest", (event) => {
   if (event.detail.elt.matches(".modal form")) event.detail.elt.querySelector("[data-bs-dismiss]").click();
 });
-document.addEventListener("shown.bs.modal", (event) => event.target.querySelector("input")?.focus());
+// a dialog begins at its first field, once the menu it was opened from has closed; that menu's button has the focus after it
+let menu = null;
+document.addEventListener("shown.bs.modal", (event) => setTimeout(() => event.target.querySelector("input:not([type=hidden]), select, textarea")?.focus()));
+document.addEventListener("show.bs.modal", (event) => { menu = event.relatedTarget?.closest(".dropdown")?.querySelector("[data-bs-toggle=dropdown]") ?? null; });
+document.addEventListener("hidden.bs.modal", () => { menu?.focus(); menu = null; });
 // nothing is fetched for a page nobody looks at
 document.body.addEventListener("htmx:beforeRequest", (event) => {
   if (document.hidden && event.detail.requestConfig.triggeringEvent === undefined) event.preventDefault();
@@ -40,4 +44,4 @@ mountCharts(document);
 mountGrids(document);
 mountMaps(document);
 mountTariffs(document);
-document.body.addEventListener("htmx:afterSwap", (event) => { mountCharts(event.detail.target); mountMaps(event.detail.target); mountTariffs(document); });
+document.body.addEventListener("htmx:afterSwap", (event) => { mountCharts(event.detail.target); mountMaps(document); mountTariffs(document); });

@@ -1,6 +1,19 @@
 // Grids: <div data-grid="meters" data-source="url"> with its words in a JSON script beside it. Paging, order and search are the server's.
+import { load, loadStyles } from "./load.js";
+
 export function mountGrids(root) {
-  for (const element of root.querySelectorAll("[data-grid]")) meters(element);
+  for (const element of root.querySelectorAll("[data-grid]")) gridLibrary().then(() => meters(element));
+}
+
+export const gridLibrary = () => Promise.all([loadStyles("tabulator.css"), load("tabulator.js", "Tabulator")]);
+
+// a grid holds rows only, whatever the library says of its parts
+export function speak(element) {
+  const holder = element.querySelector(".tabulator-tableholder");
+  element.removeAttribute("aria-owns");
+  holder.setAttribute("role", "rowgroup");
+  holder.querySelector(".tabulator-table")?.setAttribute("role", "presentation");
+  for (const group of holder.querySelectorAll(".tabulator-group")) group.setAttribute("role", "row");
 }
 
 const escapes = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
@@ -25,12 +38,12 @@ function meters(element) {
   const plain = (cell) => `<span class="ellipsis">${safe(cell.getValue())}</span>`;
   const last = (cell) => `<span class="ellipsis" title="${safe(cell.getData().lastExact)}">${safe(cell.getValue())}</span>`;
   const wide = [
-    { title: words.meter, field: "key", formatter: name, minWidth: 190, widthGrow: 3 },
-    { title: words.point, field: "point", formatter: plain, minWidth: 120, widthGrow: 2 },
-    { title: words.state, field: "state", formatter: badge, minWidth: 165 },
-    { title: words.last, field: "last", formatter: last, minWidth: 120 },
+    { title: words.meter, field: "key", formatter: name, minWidth: 200, widthGrow: 3 },
+    { title: words.point, field: "point", formatter: plain, minWidth: 150, widthGrow: 2 },
+    { title: words.state, field: "state", formatter: badge, minWidth: 150, widthGrow: 0 },
+    { title: words.last, field: "last", formatter: last, minWidth: 150 },
     { title: words.availability, field: "strip", formatter: strip, minWidth: 150 },
-    { title: words.gateway, field: "gateway", formatter: gateway, minWidth: 110, widthGrow: 1 },
+    { title: words.gateway, field: "gateway", formatter: gateway, minWidth: 150, widthGrow: 2 },
   ];
   const small = [
     { title: words.meter, field: "key", formatter: name, widthGrow: 3, minWidth: 150 },
@@ -46,6 +59,7 @@ function meters(element) {
     paginationMode: "remote",
     paginationSize: 25,
     paginationCounter: "rows",
+    footerElement: "#meter-foot",
     ajaxURL: element.dataset.source,
     ajaxParams: query,
     dataLoader: false,
@@ -54,6 +68,7 @@ function meters(element) {
     langs: { page: { pagination: words.pagination } },
   });
   element.table = table;
+  table.on("renderComplete", () => speak(element));
   const count = document.getElementById("meter-count");
   table.on("dataLoaded", () => { count.textContent = element.dataset.total ?? ""; element.dataset.drawn = "1"; });
   let pause;

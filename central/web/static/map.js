@@ -40,5 +40,28 @@ function mount(element) {
   map.addLayer(group);
   if (places.length) map.fitBounds(L.latLngBounds(places.map((p) => [p.lat, p.lon])).pad(0.15), { maxZoom: 15 });
   else map.setView([-15, -52], 4);
+  if ("mapPick" in element.dataset) pick(map, element.closest("form"));
   new ResizeObserver(() => map.invalidateSize()).observe(element);
+}
+
+// a form's latitude and longitude: one point, put by a click, dragged, or typed
+function pick(map, form) {
+  const fields = ["latitude", "longitude"].map((name) => form.querySelector(`[data-map-field=${name}]`));
+  const fixed = fields.some((field) => field.disabled);
+  const marker = L.marker([0, 0], { icon: spot(""), draggable: !fixed, keyboard: false });
+  const fill = ({ lat, lng }) => {
+    [fields[0].value, fields[1].value] = [lat, lng].map((degrees) => degrees.toFixed(6));
+    marker.setLatLng([lat, lng]).addTo(map);
+  };
+  const follow = () => {
+    const [lat, lng] = fields.map((field) => parseFloat(field.value.replace(",", ".")));
+    if (!(Math.abs(lat) <= 90 && Math.abs(lng) <= 180)) return marker.remove();
+    marker.setLatLng([lat, lng]).addTo(map);
+    return map.setView([lat, lng], Math.max(map.getZoom(), 14), { animate: false });
+  };
+  follow();
+  if (fixed) return;
+  for (const field of fields) field.addEventListener("input", follow);
+  marker.on("dragend", () => fill(marker.getLatLng().wrap()));
+  map.on("click", (event) => fill(event.latlng.wrap()));
 }

@@ -1,10 +1,12 @@
 // A report's page: the grid with its columns (sort, hide, pin, move, widen), and everything that goes by what is shown.
+import { gridLibrary, speak } from "./grids.js";
+
 const about = document.getElementById("report-about");
 const escapes = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 const safe = (text) => String(text ?? "").replace(/[&<>"]/g, (c) => escapes[c]);
 
 filters();
-if (about) grid(JSON.parse(about.textContent), document.getElementById("report-grid"));
+if (about) gridLibrary().then(() => grid(JSON.parse(about.textContent), document.getElementById("report-grid")));
 
 function grid(report, element) {
   const { words } = report;
@@ -19,7 +21,7 @@ function grid(report, element) {
     const key = cell.getData()._meter;
     return key ? `<a href="/meters/${encodeURIComponent(key)}">${safe(cell.getValue())}</a>` : safe(cell.getValue());
   };
-  const plain = (cell) => safe(cell.getValue());
+  const plain = (cell) => `<span class="ellipsis" title="${safe(cell.getValue())}">${safe(cell.getValue())}</span>`;
 
   const move = (column, place) => {
     const others = table.getColumns().filter((each) => each !== column);
@@ -55,7 +57,7 @@ function grid(report, element) {
     headerHozAlign: column.right ? "right" : "left",
     visible: report.grouped.includes(column.key) ? false : saved.size ? saved.has(column.key) : !column.hidden,
     frozen: saved.size ? Boolean(saved.get(column.key)?.pin) : column.key === first,
-    width: saved.get(column.key)?.width ?? (narrow && column.key === "serial" ? 105 : column.width),
+    width: saved.get(column.key)?.width ?? (narrow && column.key === "serial" ? column.least : column.width),
     minWidth: 60,
   }));
   const sort = report.view?.sort ?? "";
@@ -92,7 +94,8 @@ function grid(report, element) {
       return { last_page: 1, last_row: 0, data: [] };
     },
     groupBy: report.grouped.length ? (row) => report.grouped.map((key) => row[key]).join("\u0000") : false,
-    groupHeader: (value) => value.split("\u0000").map(safe).join(" · "),
+    groupHeader: (value) => `<span role="gridcell">${value.split("\u0000").map(safe).join(" · ")}</span>`,
+    footerElement: "#report-foot",
     dataLoader: false,
     placeholder: words.empty,
     locale: "page",
@@ -103,6 +106,7 @@ function grid(report, element) {
     } } },
   });
   element.table = table;
+  table.on("renderComplete", () => speak(element));
   table.on("dataLoaded", () => { element.dataset.drawn = "1"; shown(); });
   for (const change of ["columnMoved", "columnResized", "columnVisibilityChanged", "dataSorting"]) table.on(change, () => setTimeout(shown));
   table.on("tableBuilt", () => { choices(); shown(); });

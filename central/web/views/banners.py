@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 from central.registry.service import GatewayView, MeterView
 from central.web import labels
 from central.web.i18n import current, gettext
+from central.web.told import told
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ def of_meter(view: MeterView, zone: ZoneInfo) -> list[Banner]:
                     "Expected serial %(serial)s. Nothing that it says is stored. Check the wiring or enter the exchange"
                     " of the meter. %(error)s"
                 )
-                % {"serial": view.meter.serial, "error": live.error},
+                % {"serial": view.meter.serial, "error": told(live.error)},
             )
         )
     if live and live.state == "unreconciled":
@@ -62,7 +63,7 @@ def of_meter(view: MeterView, zone: ZoneInfo) -> list[Banner]:
                 "plug-connected-x",
                 gettext("The meter does not answer"),
                 gettext("Last good reading: %(since)s. Line %(line)s: %(error)s")
-                % {"since": since, "line": live.line, "error": live.error or gettext("no answer")},
+                % {"since": since, "line": live.line, "error": told(live.error) or gettext("no answer")},
             )
         )
     if view.gateway and not view.online:
@@ -118,15 +119,15 @@ def of_gateway(view: GatewayView, zone: ZoneInfo) -> list[Banner]:
                 gettext("It goes on reading and delivers when it is back: nothing is lost meanwhile."),
             )
         )
-    state = view.state
-    if state:
-        for alarm in state.alarms:
+    told = view.summary
+    if told:
+        for alarm in told.alarms:
             words, advice, icon, colour = labels.alarm(alarm)
             found.append(Banner(colour, icon, words, advice))
-    if state and view.online:
+    if told and view.online:
         found += [
             Banner("warning", "alert-circle", gettext("Line %(line)s does not work") % {"line": line.line}, line.error)
-            for line in state.lines
+            for line in told.lines
             if line.state == "backing_off"
         ]
     return found

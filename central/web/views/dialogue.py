@@ -116,13 +116,14 @@ def _parts(found: Comparison, ranges: Sequence[tuple[int, int]]) -> list[tuple[f
 
 def _turn(number: int, each: ForwardExchange, gap: int, unit: float) -> Turn:
     code, _, name = each.command.partition(" ")
+    name = name.removeprefix(f"{code} ")
     said, tone = words.result(each.result)
     kind = words.KINDS.get(str(each.detail.get("kind", "")))
     title = gettext(kind) if kind else name or code
     x = min(each.at_ms * unit, WIDTH - _NARROWEST)
     width = max(_NARROWEST, each.took_ms * unit)
     return Turn(
-        number=number, at=current().number(each.at_ms / 1000, 3), kind=title, code=code, name=name,
+        number=number, at=current().number(each.at_ms / 1000, 3), kind=title, code=code, name=words.question(name),
         asked=octets(each.asked), answered=octets(each.answered), took=took(each.took_ms), result=said, tone=tone,
         details=_details(each), silence=took(gap) if gap >= _SILENCE else "",
         x=round(x, 1), width=round(min(width, WIDTH - x), 1),

@@ -34,6 +34,7 @@ from tests.central.world import FAR, Side, add_far, make_side, person, running
 PUBLIC = {
     "GET /healthz", "GET /login", "POST /login", "POST /login/code", "GET /login/provider", "GET /login/provider/back",
     "GET /setup", "POST /setup", "POST /language",
+    "POST /api/v1/enrolment/code", "POST /api/v1/enrolment", "GET /api/v1/enrolment/{enrolment_id}",
 }  # fmt: skip
 #: Persons: role in the whole tenant, or every permission in a part of it.
 ROLES = (*BUILTIN, "in_group", "at_gateway", "foreign")
@@ -72,6 +73,29 @@ EXCEPTIONS: dict[tuple[str, str], int] = {
         for kind in KINDS
         if kind.group == "additional"
     },
+    # a gateway is let in by who reaches it as a whole
+    **{
+        ("in_group", f"{each} /api/v1/enrolments/{{enrolment_id}}{rest}"): 404
+        for each, rest in (
+            ("GET", ""),
+            ("DELETE", ""),
+            ("POST", "/approval"),
+            ("POST", "/refusal"),
+            ("PUT", "/certificate"),
+        )
+    },
+    **{
+        ("in_group", f"{each} /enrolment/{{number}}{rest}"): 404
+        for each, rest in (
+            ("GET", ""),
+            ("GET", "/state"),
+            ("POST", "/approve"),
+            ("POST", "/refuse"),
+            ("POST", "/revoke"),
+        )
+    },
+    ("in_group", "POST /api/v1/enrolments"): 403,
+    ("foreign", "PUT /api/v1/enrolments/{enrolment_id}/certificate"): 404,
     **{("foreign", f"PUT /api/v1/{each}/{{number}}"): 404 for each in ("groups", "holidays")},
     ("foreign", "PUT /api/v1/reports/views"): 200,
     # a gateway shared with others, from within a group
@@ -90,6 +114,7 @@ EXCEPTIONS: dict[tuple[str, str], int] = {
             "GET /api/v1/groups/{number}/history",
             "GET /groups/{number}",
             "GET /groups/{number}/map",
+            "GET /groups/{number}/largest",
             "GET /groups/{number}/candidates",
             "POST /groups/{number}/members",
             "POST /groups/{number}/members/remove",
@@ -114,6 +139,7 @@ UNSEEN = {"in_group": (FAR,), "at_gateway": (f"{FAR}-gw", f"{FAR}-m-", f"{FAR}-m
 NUMBERS = {
     "/api/v1/groups/": "group_id", "/groups/": "group_id", "/api/v1/holidays/": "holiday",
     "/modules/": "module_id", "/webhooks/": "webhook_id", "/registry/": "supply_id",
+    "/enrolment/": "enrolment_id",
 }  # fmt: skip
 #: Kinds of which something is done that is not done to a customer.
 KEYED = {"meter": ("end", "place"), "point": ("meter", "customer"), "group": ("members",)}
@@ -134,6 +160,7 @@ def values(side: Side, far: dict[str, Any]) -> tuple[dict[str, Any], dict[str, A
         "webhook_id": ids["webhook"], "delivery_id": ids["delivery"], "delivery": ids["delivery"], "job_id": ids["job"],
         "schedule_id": ids["schedule"], "view_id": ids["view"], "import_id": "0" * 32, "token": "0" * 32,
         "report": "availability", "reports.key": "availability", "kind": "customer", "registry.key": "c-1",
+        "enrolment_id": ids["enrolment"],
         "table": "supply", "customer": ids["customer"], "module_id": ids["module"], "holiday": ids["holiday"],
         **{f"{kind.path}.key": "k-1" for kind in KINDS if kind.group != "business" and kind.path not in SPARED},
     }  # fmt: skip
@@ -142,6 +169,7 @@ def values(side: Side, far: dict[str, Any]) -> tuple[dict[str, Any], dict[str, A
         "customers.key": f"{FAR}-m-c",
         "points.key": f"{FAR}-m-p", "forwards.key": f"{FAR}-m", "module": f"{FAR}-mod", "registry.key": f"{FAR}-m-c",
         "supply_id": far["supply"], "customer": far["customer"], "module_id": far["module"],
+        "enrolment_id": far["enrolment"],
         **{f"{kind}_id": far[kind] for kind in ("group", "installation", "command", "connection", "alarm")},
     }  # fmt: skip
     return near, near | beyond
@@ -312,6 +340,7 @@ class _Any(dict[str, Any]):
         return 1
 
 
+@pytest.mark.timeout(400)  # some 800 requests
 @pytest.mark.parametrize("who", ROLES)
 async def test_matrix(database: Database, database_url: str, monkeypatch: pytest.MonkeyPatch, who: str) -> None:
     """Every handler by one person, on what is near and on what is far; nobody reads of what is not theirs."""

@@ -76,7 +76,8 @@ async def test_in_a_part_accounts_count_for_nothing(database: Database) -> None:
         await users.add_grant(db, admin, user.id, "administrator", Place(group_id=side.ids["group"]))
     part = await who(database, user.id)
     assert part.permissions == {
-        Permission.READ, Permission.REGISTRY, Permission.COMMAND, Permission.CONTROL, Permission.ALARMS,
+        Permission.READ, Permission.REGISTRY, Permission.COMMAND, Permission.CONTROL, Permission.ENROLMENT,
+        Permission.ALARMS, Permission.MAIL,
     }  # fmt: skip
     with pytest.raises(LastAdministrator):
         async with database.write() as db:

@@ -111,12 +111,12 @@ async def test_another_zone_has_the_months_worked_out_anew(database: Database) -
     ]
     await Committer(database).commit([delivery(items)])
     march = 2026 * 12 + 2
-    assert [row[2] for row in await months(database)] == [march, march]
+    assert [row[1] for row in await months(database)] == [march, march]
     async with database.write() as session:
         meter = (await session.scalars(select(Meter.id).where(Meter.key == "m1"))).one()
         await changes.patch(session, person(tenant), METER, "m1", {"zone": "Europe/Lisbon"})
-    assert [(row[1] == meter, row[2]) for row in await months(database)] == [
-        (True, march), (True, march + 1), (False, march),
+    assert sorted((row[2] == meter, row[1]) for row in await months(database)) == [
+        (False, march), (True, march), (True, march + 1),
     ]  # fmt: skip
     kept = await months(database)
     assert kept == await worked_out(database)
@@ -133,12 +133,12 @@ async def test_rows_of_another_tenant_are_not_touched(database: Database) -> Non
     await committer.commit(
         [delivery([item], topic=TOPIC), delivery([item], topic=TOPIC._replace(tenant="other"), spool=b"o" * 16)]
     )
-    assert [(row[0], row[2]) for row in await months(database)] == [(one, 24314), (other, 24314)]
+    assert [(row[0], row[1]) for row in await months(database)] == [(one, 24314), (other, 24314)]
     async with database.write() as session:
         meter = (await session.scalars(select(Meter.id).where(Meter.tenant_id == one))).one()
         await session.execute(update(RegisterSet).where(RegisterSet.meter_id == meter).values(at=MIDNIGHT + 40 * 86400))
         await changes.patch(session, person(one), METER, "m", {"zone": "Asia/Tokyo"})
-    assert [(row[0], row[2]) for row in await months(database)] == [(one, 24315), (other, 24314)]
+    assert [(row[0], row[1]) for row in await months(database)] == [(one, 24315), (other, 24314)]
 
 
 async def test_one_statement_takes_all_meters(database: Database) -> None:

@@ -12,6 +12,7 @@ from central.metering import months
 from central.metering.models import MeterMonth
 from central.metering.months import DayCount, Selection, Totals, first_of, month_of
 from central.metering.stored import number
+from central.registry.groups import with_groups_below
 from central.registry.models import (
     CommunicationModule,
     Customer,
@@ -126,7 +127,8 @@ async def test_availability_by_day(database: Database, utility: Utility) -> None
             1,
             2,
         )
-        assert await months.day_availability(db, utility.tenant, DAY, Selection(groups=(utility.north,))) == (2, 3)
+        north = Selection(groups=await with_groups_below(db, (utility.north,)))
+        assert await months.day_availability(db, utility.tenant, DAY, north) == (2, 3)
         assert await months.day_availability(db, utility.tenant, DAY, Selection(groups=(utility.near,))) == (1, 2)
         assert await months.day_availability(db, utility.tenant, DAY, Selection(lots=(utility.lots[2],))) == (2, 2)
         (before,) = await months.availability_by_day(db, utility.tenant, date(2025, 12, 1), date(2025, 12, 1))
@@ -146,13 +148,14 @@ async def test_energy_of_month(database: Database, utility: Utility) -> None:
 
 async def test_largest(database: Database, utility: Utility) -> None:
     async with database.read() as db:
-        found = await months.largest(db, utility.tenant, DAY)
+        found, whole = await months.largest(db, utility.tenant, DAY)
         assert [(each.serial, each.customer, each.energy) for each in found] == [
             ("s5", "Customer 5", 900.0), ("s1", "Customer 1", 100.0), ("s0", "Customer 0", 30.0),
             ("s4", "Customer 4", 1.0),
         ]  # fmt: skip
-        few = await months.largest(db, utility.tenant, DAY, Selection(gateways=(utility.gateways[0],)), limit=1)
-        assert [each.serial for each in few] == ["s0"]
+        few, part = await months.largest(db, utility.tenant, DAY, Selection(gateways=(utility.gateways[0],)), limit=1)
+        assert ([each.serial for each in few], whole, part) == (["s0"], 1031.0, 31.0)
+        assert await months.largest(db, utility.tenant, date(2027, 2, 1)) == ([], 0.0)
 
 
 async def test_totals(database: Database, utility: Utility) -> None:
@@ -189,4 +192,4 @@ async def test_reach_limits_figures(database: Database, utility: Utility) -> Non
     async with database.read(reach=Reach(groups=frozenset([utility.near]))) as db:
         assert await months.day_availability(db, utility.tenant, DAY) == (1, 2)
         assert (await months.energy_of_month(db, utility.tenant, DAY)).energy == 100
-        assert [each.serial for each in await months.largest(db, utility.tenant, DAY)] == ["s1"]
+        assert [each.serial for each in (await months.largest(db, utility.tenant, DAY))[0]] == ["s1"]

@@ -27,7 +27,7 @@ DATA = pack(array("q", [0] * 96), array("H", [0] * 96), 900)
 
 @pytest.fixture
 async def tenant(database: Database) -> Tenant:
-    """Two meters of three days, one that was entered today, one not monitored, and another tenant's."""
+    """Two meters of three days, one without a profile, one not monitored, and another tenant's."""
     async with database.write() as db:
         ours, theirs = (Tenant(key=key, name=key, zone=ZONE) for key in ("ours", "theirs"))
         db.add_all([ours, theirs])
@@ -62,15 +62,15 @@ async def test_fleet_days(database: Database, tenant: Tenant) -> None:
         Fraction(5 * 40, 100), Fraction(1_000, 100) + Fraction(7 * 40, 1_000), Fraction(250, 100), 0,
     ]  # fmt: skip
     assert [day.held for day in days] == [86_400, 144 * 900, 24 * 900, 0]
-    # m2 from the first day on, m1 from the second, m3 since today; six full hours of today are over
-    assert [day.expected for day in days] == [86_400, 2 * 86_400, 3 * 6 * 3600, 0]
-    assert [day.share for day in days] == [1.0, 0.75, pytest.approx(1 / 3), None]
+    # m2 from the first day on, m1 from the second, m3 has none to tell; six full hours of today are over
+    assert [day.expected for day in days] == [86_400, 2 * 86_400, 2 * 6 * 3600, 0]
+    assert [day.share for day in days] == [1.0, 0.75, 0.5, None]
     async with database.read() as db:
         (tomorrow,) = await fleet_days(
             db, tenant.id, ZONE, DAY + timedelta(days=1), DAY + timedelta(days=1), NOW + 86400
         )
         one = await fleet_days(db, tenant.id, ZONE, DAY - timedelta(days=1), DAY, NOW, [Meter.key == "m1"])
-    assert tomorrow.expected == 3 * 6 * 3600, "entered before the days asked for"
+    assert tomorrow.expected == 2 * 6 * 3600, "entered before the days asked for"
     assert [(day.held, day.expected) for day in one] == [(86_400, 86_400), (24 * 900, 6 * 3600)]
 
 

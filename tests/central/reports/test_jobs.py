@@ -82,11 +82,11 @@ async def office(database: Database, tmp_path: Path) -> Office:
     async with database.write() as db:
         fleet = await make_fleet(db, tenant)
         await make_roles(db, tenant)
-        for login in ("ana", "rui"):
+        for login, role in (("ana", "operator"), ("rui", "viewer")):
             user = User(tenant_id=tenant, login=login, name=login, password_hash="", created_at=0)
             db.add(user)
             await db.flush()
-            await grant(db, user, "viewer")
+            await grant(db, user, role)
     return Office(database, fleet, tmp_path)
 
 
@@ -254,6 +254,21 @@ async def test_sent_with_the_file_or_a_link(office: Office, monkeypatch: pytest.
     assert len(inbox.messages) == 2
     assert list(inbox.messages[1].iter_attachments()) == []
     assert f"https://meters.example/reports/jobs/{large.id}/file" in inbox.messages[1].get_content()
+
+
+async def test_nothing_is_sent_for_who_may_not(office: Office) -> None:
+    """What was ordered before the right was taken fails; without addresses it is made as before."""
+    to = await office.submit(order=Order(form="csv", language="en", recipients=("ana@example.org",)))
+    plain = await office.submit()
+    async with office.database.write() as db:
+        held = (await db.scalars(select(Grant).join(User).where(User.login == "ana"))).one()
+        await grant(db, await db.get_one(User, held.user_id), "viewer")
+        await db.delete(held)
+    await office.maker.once(NOW)
+    await office.maker.once(NOW)
+    failed = await office.job(to.id)
+    assert (failed.state, failed.error) == ("failed", "whose report it is may not send reports any more")
+    assert (await office.job(plain.id)).state == "done"
 
 
 async def test_forgotten_after_their_retention(office: Office) -> None:

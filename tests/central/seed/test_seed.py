@@ -57,8 +57,9 @@ def nobody(_done: int, _total: int) -> None: ...
 
 
 async def rows(database: Database, model: Any) -> list[tuple[Any, ...]]:
-    """All rows but the ids that the database gave."""
+    """All rows but the ids that the database gave; tenant and meter come first."""
     columns = [column for column in model.__table__.columns if column.name != "id" or model is not RegisterSet]
+    columns.sort(key=lambda column: {"tenant_id": 0, "meter_id": 1}.get(column.name, 2))
     async with database.read() as session:
         return sorted(tuple(row) for row in await session.execute(select(*columns)))
 

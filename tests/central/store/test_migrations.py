@@ -234,3 +234,29 @@ async def test_what_follows_from_rows_of_before(empty_database: Database) -> Non
         )  # fmt: skip
         words = set(await session.execute(select(SearchWord.word, SearchWord.kind, SearchWord.object_id)))
         assert {("jose", 1, 5), ("nandu", 1, 5), ("uc-77", 1, 5), ("77", 1, 5), ("123", 2, 7)} <= words
+
+
+async def test_who_may_let_gateways_in(empty_database: Database) -> None:
+    """Administrators, and field service where nobody has changed what it may; no role of one's own."""
+    await migrate(empty_database, "0004")
+    roles = {
+        "administrator": ("read accounts", True, True), "field": ("read command alarms", True, True),
+        "viewer": ("read", True, False), "own": ("read command alarms", False, False),
+    }  # fmt: skip
+    async with empty_database.engine.begin() as connection:
+        for tenant in (1, 2):
+            values = {"id": tenant, "key": f"t{tenant}"}
+            await connection.execute(text("INSERT INTO tenant VALUES (:id, :key, 'T', 'UTC')"), values)
+        insert = text(
+            "INSERT INTO role (tenant_id, key, name, permissions, builtin) VALUES (:t, :key, '', :held, :made)"
+        )
+        for key, (held, made, _) in roles.items():
+            await connection.execute(insert, {"t": 1, "key": key, "held": held, "made": made})
+        await connection.execute(insert, {"t": 2, "key": "field", "held": "read", "made": True})
+    await migrate(empty_database)
+    async with empty_database.read() as session:
+        found = (await session.execute(text("SELECT tenant_id, key, permissions FROM role"))).all()
+    assert {(tenant, key): permissions for tenant, key, permissions in found} == {
+        **{(1, key): f"{held} enrolment" if let else held for key, (held, _, let) in roles.items()},
+        (2, "field"): "read",
+    }

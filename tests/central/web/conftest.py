@@ -14,7 +14,10 @@ from central.settings import DatabaseSettings, Settings
 from central.store.engine import open_url
 from central.store.migrate import migrate
 from central.web import assets
+from tests.central.web.browser import address, browser, desk, phone
 from tests.central.web.seed import LOGIN, PASSWORD, ZONE, seed
+
+__all__ = ["address", "browser", "desk", "phone"]
 
 Client = TestClient[Any]
 HTML = {"accept": "text/html"}

@@ -57,6 +57,7 @@ from shared.wire import (
     Result,
     encode,
 )
+from tests.central.enrolment.requests import enrolment
 from tests.central.samples import add_day
 from tests.central.web import seed_ccee
 
@@ -172,6 +173,7 @@ async def seed(database: Database, now: int) -> None:
             tenant_id=tenant.id, kind="email", target="plantao@example.org", least=3, created_at=now, created_by=LOGIN
         ))  # fmt: skip
         await seed_ccee.seed_ccee(db, tenant, meters, ZONE, now)
+        db.add(enrolment(tenant.id, gateways[1].id, "7KQ2M", now))
         await db.flush()
         await words.rebuild(db, tenant.id)
     await look(database, CceeSettings(), now)  # nobody came to a meter: I01

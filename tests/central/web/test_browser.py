@@ -1,129 +1,19 @@
 """A real browser on the real server: charts drawn, nothing fetched elsewhere, nothing too wide, keyboard enough."""
 
-import threading
 import time
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 
-from central.app import create_app
-from central.settings import Settings
 from shared.intervals import local_date
-from tests.central.web.seed import LOGIN, PASSWORD, ZONE
-from tests.ports import free_port, wait_for_port
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+from tests.central.web.browser import DRAWN, Watched
+from tests.central.web.seed import ZONE
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--no-first-run", "--disable-quic",
-]  # fmt: skip
-DESKTOP = {"width": 1440, "height": 900}
-PHONE = {"width": 390, "height": 844}
-PAGES = ("/", "/meters", "/meters/m-0002", "/meters/m-0002/readings", "/meters/m-0002/billing", "/meters/m-0004",
-         "/gateways", "/gateways/gw-mooca", "/profile", "/keys",
-         "/gateways/gw-mooca/config", "/gateways/gw-mooca/config/conf-invalid", "/ccee", "/ccee/connections",
-         "/ccee/connections/1", "/ccee/forwards", "/ccee/forwards/m-0001/change", "/alarms",
-         "/alarms/subscriptions")  # fmt: skip
-
-#: Every chart of the page has drawn something of its data.
-DRAWN = """() => {
-  const charts = [...document.querySelectorAll("[data-chart]")];
-  return charts.length > 0 && charts.every((chart) => {
-    const canvas = chart.querySelector("canvas");
-    const series = chart.chart?.getOption().series ?? [];
-    if (!canvas || !series.some((one) => one.data?.length || one.markArea?.data?.length)) return false;
-    const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
-    const seen = new Set();
-    for (let at = 0; at < pixels.length; at += 4) seen.add(pixels[at] << 16 | pixels[at + 1] << 8 | pixels[at + 2]);
-    return seen.size > 8;
-  });
-}"""
-#: Charts and grids have their answer.
-READY = """() => [...document.querySelectorAll("[data-chart], [data-grid]")].every(
-  (part) => part.dataset.drawn || part.dataset.empty
-)"""
 #: By now the CCEE's window of yesterday is judged, whatever the hour.
 YESTERDAY = (local_date(int(time.time()), ZONE) - timedelta(days=1)).isoformat()
-TOO_WIDE = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-
-
-@pytest.fixture(scope="module")
-def address(settings: Settings) -> Iterator[str]:
-    """The application on a free port."""
-    port = free_port()
-    app = create_app(settings, follow=False)
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", ws="none"))
-    thread = threading.Thread(target=server.run, name="web under test")
-    thread.start()
-    wait_for_port(port)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(20)
-    assert not thread.is_alive()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        pytest.skip("Chromium is not installed")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield started
-        started.close()
-
-
-HINT = "Canvas2D: Multiple readback operations"  # Chromium's advice to a chart library on a slow machine
-
-
-def is_fault(kind: str, text: str) -> bool:
-    """Whether a line of the browser's console tells of a fault: errors and warnings, but not the advice above."""
-    return kind in ("error", "warning") and not text.startswith(HINT)
-
-
-class Watched:
-    """A page that remembers everything it should not have done."""
-
-    def __init__(self, page: Any, address: str) -> None:
-        self.page = page
-        self.address = address
-        self.faults: list[str] = []
-        page.on("console", lambda m: self.faults.append(m.text) if is_fault(m.type, m.text) else None)
-        page.on("pageerror", lambda error: self.faults.append(str(error)))
-        page.on("request", self._look)
-        page.on("response", lambda r: self.faults.append(f"{r.status} {r.url}") if r.status >= 400 else None)
-
-    def _look(self, request: Any) -> None:
-        if not request.url.startswith((self.address, "data:")):
-            self.faults.append(f"asked another host: {request.url}")
-
-    def open(self, path: str) -> None:
-        self.page.goto(self.address + path)
-        self.page.wait_for_function(READY)
-
-    def log_in(self) -> None:
-        self.open("/login")
-        self.page.fill("#login", LOGIN)
-        self.page.fill("#password", PASSWORD)
-        self.page.keyboard.press("Enter")
-        self.page.wait_for_url(self.address + "/")
-
-
-@pytest.fixture
-def desk(browser: Any, address: str) -> Iterator[Watched]:
-    """A desktop in Portuguese, logged in."""
-    context = browser.new_context(viewport=DESKTOP, locale="pt-BR", timezone_id="America/Sao_Paulo")
-    watched = Watched(context.new_page(), address)
-    watched.log_in()
-    yield watched
-    context.close()
 
 
 def test_charts_are_drawn(desk: Watched) -> None:
@@ -181,21 +71,6 @@ def test_command_is_given_and_followed(desk: Watched) -> None:
     assert desk.faults == []
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_phone_is_wide_enough(browser: Any, address: str, theme: str) -> None:
-    context = browser.new_context(viewport=PHONE, locale="ru", color_scheme=theme, is_mobile=True, has_touch=True)
-    phone = Watched(context.new_page(), address)
-    phone.log_in()
-    for path in PAGES:
-        phone.open(path)
-        assert phone.page.evaluate(TOO_WIDE) <= 0, path
-        assert phone.page.evaluate("document.documentElement.dataset.bsTheme") == theme
-    phone.page.click(".navbar-toggler")
-    phone.page.wait_for_selector("#side-menu.show")
-    assert phone.faults == []
-    context.close()
-
-
 def test_theme_is_kept(desk: Watched) -> None:
     theme = "document.documentElement.dataset.bsTheme"
     desk.open("/")
@@ -222,6 +97,69 @@ def test_keyboard_reaches_everything(desk: Watched) -> None:
         assert name, page.evaluate("document.activeElement.outerHTML")
         reached.add(name)
     assert {"Medidores", "Ler agora", "Acertar relógio", "Resumo", "Canal", "Antes", "Período"} <= reached
+
+
+def test_skip_link_leads_past_the_menu(desk: Watched) -> None:
+    page = desk.page
+    desk.open("/meters/m-0002")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.getElementById('main').contains(document.activeElement)")
+
+
+@pytest.mark.parametrize(("path", "opener", "steps"), [
+    ("/meters/m-0002/readings", "[data-bs-target='#reread']", ()),
+    ("/reports/consumption", "button:has-text('Exportar')", (*["ArrowDown"] * 4, "Enter")),
+])  # fmt: skip
+def test_dialog_is_left_by_escape(desk: Watched, path: str, opener: str, steps: tuple[str, ...]) -> None:
+    """It has the focus while it is open; then the button has it, though the menu between has closed."""
+    page = desk.page
+    desk.open(path)
+    page.focus(opener)
+    before = page.evaluate("document.activeElement.textContent.trim()")
+    for key in ("Enter", *steps):
+        page.keyboard.press(key)
+    page.wait_for_selector(".modal.show")
+    page.wait_for_function("() => document.activeElement.matches('.modal input:not([type=hidden]), .modal select')")
+    page.keyboard.press("Escape")
+    page.wait_for_selector(".modal.show", state="detached")
+    page.wait_for_function("() => document.activeElement.matches('button')")
+    assert page.evaluate("document.activeElement.textContent.trim()") == before
+    assert desk.faults == []
+
+
+def test_focus_is_seen(desk: Watched) -> None:
+    """Whatever Tab reaches shows that it has the focus: an outline, or a shadow of its own."""
+    page = desk.page
+    unseen = """() => {
+      const style = getComputedStyle(document.activeElement);
+      const shown = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0;
+      return shown || style.boxShadow !== "none" || document.activeElement === document.body
+        || document.activeElement.matches("[role=treeitem]") ? "" : document.activeElement.outerHTML;
+    }"""
+    found = set()
+    for path in ("/", "/reports/consumption", "/users/1"):
+        desk.open(path)
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            found.add(page.evaluate(unseen)[:150])
+    assert found == {""}
+
+
+def test_grid_is_walked_by_keyboard(desk: Watched) -> None:
+    page = desk.page
+    desk.open("/reports/consumption")
+    holder = "[data-report-grid] .tabulator-tableholder"
+    page.set_viewport_size({"width": 700, "height": 900})
+    page.focus(holder)
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_function(f"() => document.querySelector('{holder}').scrollLeft > 0")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.pathname").startswith("/meters/")
+    assert desk.faults == []
 
 
 def test_zero_registers_wait_behind_their_switch(desk: Watched) -> None:
@@ -311,4 +249,22 @@ def test_alarm_is_acknowledged(desk: Watched) -> None:
     page.keyboard.press("Enter")
     page.wait_for_selector("text=equipe a caminho")
     assert page.locator("article.is-taken").count() == before + 1
+    assert desk.faults == []
+
+
+def test_position_is_picked_on_the_map(desk: Watched) -> None:
+    page = desk.page
+    desk.open("/registry/point/P-m-0002")
+    page.wait_for_selector("[data-map-pick] .map-spot")
+    north, east = (page.locator(f"[data-map-field={name}]") for name in ("latitude", "longitude"))
+    before = float(north.input_value()), float(east.input_value())
+    box = page.locator("[data-map-pick]").bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2 + 80, box["y"] + box["height"] / 2 - 40)
+    page.wait_for_function(f"() => document.querySelector('[data-map-field=latitude]').value !== '{before[0]}'")
+    assert 0 < float(north.input_value()) - before[0] < 0.01  # up is north, to the right is east
+    assert 0 < float(east.input_value()) - before[1] < 0.02
+    north.fill(str(before[0]))
+    east.fill(str(before[1]))
+    centre = page.evaluate("(({lat, lng}) => [lat, lng])(document.querySelector('[data-map-pick]').map.getCenter())")
+    assert centre == pytest.approx(before, abs=1e-4)  # what is typed is shown
     assert desk.faults == []

@@ -1,23 +1,10 @@
-"""Trees, search, dashboard and group pages in a real browser: by keyboard alone, within their weight, accessible."""
+"""Trees, search, dashboard and group pages in a real browser: by keyboard alone, within their weight."""
 
-import os
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.central.web.test_browser import (
-    DRAWN,
-    PHONE,
-    TOO_WIDE,
-    Watched,
-    address,
-    browser,
-    desk,
-)
-
-__all__ = ["address", "browser", "desk"]  # fixtures
+from tests.central.web.browser import DRAWN, READY, Watched
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -25,10 +12,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 HEAVIEST = 600_000
 FOCUSED = "document.activeElement.dataset.name ?? document.activeElement.textContent.trim()"
 PLACES = "[...document.querySelectorAll('.widget')].map((w) => [w.getAttribute('gs-id'), w.getAttribute('gs-w')])"
-
-
-def _loaded(page: Any) -> None:
-    page.wait_for_function("() => document.querySelectorAll('.widget .waiting').length === 0")
 
 
 def _press(page: Any, *keys: str) -> None:
@@ -106,7 +89,7 @@ def test_panel_stays_as_it_was_left(desk: Watched) -> None:
 def test_dashboard_is_arranged_by_keyboard(desk: Watched) -> None:
     page = desk.page
     desk.open("/")
-    _loaded(page)
+    page.wait_for_function(READY)
     before = dict(page.evaluate(PLACES))
     assert not page.is_visible("[data-handle]")  # nothing moves by accident
     page.focus("[data-edit]")
@@ -124,7 +107,7 @@ def test_dashboard_is_arranged_by_keyboard(desk: Watched) -> None:
     page.select_option("[gs-id=alarms-2] [data-option=rows]", "20")
     with page.expect_navigation():
         page.click("[data-save]")
-    _loaded(page)
+    page.wait_for_function(READY)
     after = dict(page.evaluate(PLACES))
     assert int(after["energy"]) == int(before["energy"]) - 1
     assert "events" not in after
@@ -145,7 +128,7 @@ def test_date_and_gateways_hold_for_all_widgets(desk: Watched) -> None:
     with page.expect_navigation():
         page.click("#scope button[type=submit]")
     assert "gateway=gw-lapa" in page.url
-    _loaded(page)
+    page.wait_for_function(READY)
     sources = page.evaluate("[...document.querySelectorAll('.widget-body')].map((body) => body.getAttribute('hx-get'))")
     assert all("gateway=gw-lapa" in source for source in sources)
     assert "gateway=gw-lapa" in page.get_attribute("[gs-id=totals] .widget-more", "href")
@@ -164,29 +147,17 @@ def test_dashboard_is_light_and_shows_its_charts(desk: Watched) -> None:
     network.send("Network.setCacheDisabled", {"cacheDisabled": True})
     network.on("Network.loadingFinished", lambda event: sizes.append(event["encodedDataLength"]))
     desk.open("/")
-    _loaded(page)
+    page.wait_for_function(READY)
     page.wait_for_function(DRAWN, timeout=10_000)
     page.wait_for_selector(".leaflet-marker-icon")
     assert sum(sizes) < HEAVIEST
     assert desk.faults == []
 
 
-@pytest.fixture
-def phone(browser: Any, address: str) -> Iterator[Watched]:
-    context = browser.new_context(viewport=PHONE, locale="ru", is_mobile=True, has_touch=True)
-    watched = Watched(context.new_page(), address)
-    watched.log_in()
-    yield watched
-    context.close()
-
-
 def test_phone(phone: Watched) -> None:
     page = phone.page
     phone.open("/")
-    _loaded(page)
-    for path in ("/", "/groups", "/groups/1", "/groups/1?tab=reports"):
-        phone.open(path)
-        assert page.evaluate(TOO_WIDE) <= 0, path
+    page.wait_for_function(READY)
     page.locator("[data-panel-toggle]:visible").first.click()
     page.wait_for_selector("#tree-business [role=treeitem]")
     assert page.evaluate("document.querySelector('.page-wrapper').inert")
@@ -198,25 +169,3 @@ def test_phone(phone: Watched) -> None:
     page.click(f"[gs-id='{first}'] [data-step='1']")
     assert page.evaluate(PLACES)[1][0] == first
     assert phone.faults == []
-
-
-def test_accessible(browser: Any, address: str) -> None:
-    """No finding of axe-core, which is no part of the project: ``npm install axe-core``, AXE_CORE=.../axe.min.js."""
-    source = Path(os.environ.get("AXE_CORE", "axe.min.js"))
-    if not source.is_file():
-        pytest.skip("axe-core is not there: AXE_CORE does not name its axe.min.js")
-    context = browser.new_context(bypass_csp=True, locale="pt-BR", viewport={"width": 1440, "height": 900})
-    watched = Watched(context.new_page(), address)
-    watched.log_in()
-    page = watched.page
-    run = "axe.run().then((r) => r.violations.map((v) => `${v.id}: ${v.nodes[0].html.slice(0, 200)}`))"
-    for path in ("/", "/groups", "/groups/1", "/groups/1?tab=reports", "/gateways/gw-mooca"):
-        watched.open(path)
-        if path == "/":
-            _loaded(page)
-        else:
-            _press(page, "/")
-            page.wait_for_selector("#tree-business [role=treeitem]")
-        page.evaluate(source.read_text())
-        assert page.evaluate(run) == [], path
-    context.close()

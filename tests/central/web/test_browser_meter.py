@@ -1,19 +1,13 @@
 """A meter's tabs in a real browser: swapped, gone back through, drawn, narrow enough."""
 
-import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import uvicorn
 
-from central.app import create_app
 from central.settings import Settings
-from tests.central.web.test_browser import ARGUMENTS, CHROMIUM, DESKTOP, DRAWN, PHONE, TOO_WIDE, Watched
-from tests.central.web.test_meter_pages import TABS, utility
-from tests.ports import free_port, wait_for_port
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+from tests.central.web.browser import DESKTOP, DRAWN, PHONE, TOO_WIDE, Watched, served
+from tests.central.web.test_meter_pages import utility
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -22,36 +16,9 @@ __all__ = ["utility"]
 
 @pytest.fixture(scope="module")
 def address(utility: Settings) -> Iterator[str]:
-    """The application on a free port."""
-    port = free_port()
-    app = create_app(utility, follow=False)
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", ws="none"))
-    thread = threading.Thread(target=server.run, name="meter pages under test")
-    thread.start()
-    wait_for_port(port)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(20)
-    assert not thread.is_alive()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if not CHROMIUM.exists():
-        pytest.skip("Chromium is not installed")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield started
-        started.close()
-
-
-@pytest.fixture
-def desk(browser: Any, address: str) -> Iterator[Watched]:
-    context = browser.new_context(viewport=DESKTOP, locale="pt-BR", timezone_id="America/Sao_Paulo")
-    watched = Watched(context.new_page(), address)
-    watched.log_in()
-    yield watched
-    context.close()
+    """The application over the meters of ``seed_meter``."""
+    with served(utility) as found:
+        yield found
 
 
 def series(page: Any, kind: str) -> Any:
@@ -118,19 +85,13 @@ def test_map_and_module_are_drawn(desk: Watched) -> None:
     assert desk.faults == []
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_phone_is_wide_enough(browser: Any, address: str, theme: str) -> None:
-    context = browser.new_context(viewport=PHONE, locale="ru", color_scheme=theme, is_mobile=True, has_touch=True)
-    phone = Watched(context.new_page(), address)
-    phone.log_in()
-    for path in (*(f"/meters/r-0001{tab}" for tab in TABS), "/meters/n-0001", "/customers/UC400071234"):
-        phone.open(path)
-        assert phone.page.evaluate(TOO_WIDE) <= 0, path
+def test_chosen_tab_comes_into_view(phone: Watched) -> None:
     phone.open("/meters/r-0001/reports")
     chosen = phone.page.locator("#tab-reports").bounding_box()
-    assert 0 <= chosen["x"] <= PHONE["width"] - chosen["width"]  # it came into view
-    assert [fault for fault in phone.faults if "/form" not in fault and "404" not in fault] == []
-    context.close()
+    assert 0 <= chosen["x"] <= PHONE["width"] - chosen["width"]
+    phone.open("/meters/r-0001/billing")
+    assert phone.page.evaluate(TOO_WIDE) <= 0  # three posts and long figures
+    assert phone.faults == []
 
 
 def test_everything_is_read_without_scripts(browser: Any, address: str, desk: Watched) -> None:

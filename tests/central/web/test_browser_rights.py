@@ -7,10 +7,8 @@ from typing import Any
 import pyotp
 import pytest
 
+from tests.central.web.browser import DESKTOP, PHONE, Watched, visit
 from tests.central.web.seed import PASSWORD
-from tests.central.web.test_browser import DESKTOP, PHONE, TOO_WIDE, Watched, address, browser
-
-__all__ = ["address", "browser"]
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -18,11 +16,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 @pytest.fixture
 def opened(browser: Any, address: str) -> Iterator[Watched]:
     """An administrator's browser that reads English."""
-    context = browser.new_context(viewport=DESKTOP, locale="en-GB")
-    watched = Watched(context.new_page(), address)
-    watched.log_in()
-    yield watched
-    context.close()
+    with visit(browser, address, DESKTOP, "en-GB") as watched:
+        yield watched
 
 
 def test_a_person_is_entered_given_a_role_and_shut_out(opened: Watched) -> None:
@@ -76,13 +71,4 @@ def test_second_factor_by_keyboard(opened: Watched, browser: Any, address: str) 
     page.fill("#factor-password", PASSWORD)
     page.click("button:has-text('Turn off')")
     page.wait_for_selector("a:has-text('Set up')")
-    assert not opened.faults
-
-
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_nothing_is_too_wide(opened: Watched, size: dict[str, int]) -> None:
-    opened.page.set_viewport_size(size)
-    for path in ("/users", "/users/1", "/users/new", "/roles", "/audit", "/keys", "/profile", "/profile/second-factor"):
-        opened.open(path)
-        assert opened.page.evaluate(TOO_WIDE) <= 0, path
     assert not opened.faults

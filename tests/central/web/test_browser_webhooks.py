@@ -11,7 +11,7 @@ from central.settings import Settings, WebhookSettings
 from central.store.engine import open_url
 from central.webhooks.sending import Sender
 from tests.central.alarms.test_notices import hook
-from tests.central.web.test_browser import DESKTOP, PHONE, TOO_WIDE, Watched, address, browser  # noqa: F401
+from tests.central.web.browser import DESKTOP, PHONE, TOO_WIDE, visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
@@ -25,7 +25,7 @@ def sending(settings: Settings) -> Iterator[None]:
         database = open_url(settings.database_url)
         stop = asyncio.Event()
         task = asyncio.create_task(Sender(database, WebhookSettings(local_targets=True)).run(stop))
-        await asyncio.to_thread(ended.wait, 60)
+        await asyncio.to_thread(ended.wait)
         stop.set()
         await task
         await database.close()
@@ -40,12 +40,9 @@ def sending(settings: Settings) -> Iterator[None]:
 
 @pytest.mark.usefixtures("sending")
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_a_program_is_told(browser: Any, address: str, size: dict[str, int]) -> None:  # noqa: F811 - fixtures
-    context = browser.new_context(viewport=size, locale="en-US")
-    page = context.new_page()
-    watched = Watched(page, address)
-    watched.log_in()
-    with hook() as receiver:
+def test_a_program_is_told(browser: Any, address: str, size: dict[str, int]) -> None:
+    with visit(browser, address, size, "en-US") as watched, hook() as receiver:
+        page = watched.page
         watched.open("/webhooks")
         page.fill("#w-url", receiver.url)
         page.get_by_label("Gateway offline").check()
@@ -55,7 +52,7 @@ def test_a_program_is_told(browser: Any, address: str, size: dict[str, int]) -> 
         secret.wait_for()
         assert len(secret.input_value()) == 64
         page.get_by_role("button", name="Send a test message").click()
-        page.locator("#deliveries .badge", has_text="taken").wait_for(timeout=15_000)
+        page.locator("#deliveries .badge", has_text="taken").wait_for()
         page.locator("#deliveries summary").first.click()
         page.get_by_text('"kind": "ping"').wait_for()
         assert page.evaluate(TOO_WIDE) == 0
@@ -63,5 +60,4 @@ def test_a_program_is_told(browser: Any, address: str, size: dict[str, int]) -> 
         page.once("dialog", lambda dialog: dialog.accept())
         page.get_by_role("button", name="Remove").click()
         page.get_by_text("No program is told yet").wait_for()
-    assert not watched.faults
-    context.close()
+        assert not watched.faults

@@ -122,12 +122,15 @@ def test_group_page(client: Client) -> None:
     words = " ".join(re.sub(r"<[^>]+>", " ", text).split())
     assert f"Customers {HOUSEHOLDS + 5} in the group and below" in words
     assert "Subgroups 2 at any depth" in words
+    largest = client.get(f"/groups/{numbers['Região Leste']}/largest", headers=HTMX).text
+    words = " ".join(re.sub(r"<[^>]+>", " ", largest).split())
     assert words.index("Frigorífico Vale Verde") < words.index("Cerâmica Três Irmãos")
     assert f'href="/reports/consumption?group={numbers["Região Leste"]}' in text
     below = client.get(f"/groups/{numbers['Mooca']}?month=1990-01", headers=HTML).text
     assert f'href="/groups/{numbers["Região Leste"]}"' in below
-    assert "No consumption in this month" in below
     assert "January 1990" in below
+    nothing = client.get(f"/groups/{numbers['Mooca']}/largest?month=1990-01", headers=HTMX).text
+    assert "No consumption in this month" in nothing
     assert client.get(f"/groups/{numbers['Mooca']}?month=soon", headers=HTML).status_code == 200
     assert "m-0001" in client.get(f"/groups/{numbers['Mooca']}/map", headers=HTMX).text
     reports = client.get(f"/groups/{numbers['Mooca']}?tab=reports", headers=HTML).text
@@ -174,3 +177,21 @@ def test_who_may_not_change_sees_no_buttons(stranger: Client, session: dict[str,
     log_in(stranger, "rui")
     text = stranger.get(f"/groups/{numbers['Lapa']}?tab=registration", headers=HTML).text
     assert 'id="candidate"' in text  # an operator keeps the registry
+
+
+def test_groups_are_found_by_words_at_any_depth(client: Client) -> None:
+    """Each counts what lies below it, not what lies in it alone."""
+
+    def cards(query: str) -> dict[str, str]:
+        text = client.get(f"/groups{query}", headers=HTML).text
+        lines = re.findall(r'ellipsis">([^<]+)</div><div class="text-secondary small">([^<]+)<', text)
+        return dict(lines)
+
+    top = cards("")
+    assert "Vila Prudente" not in top
+    below = [name for name, parent in GROUPS.items() if parent == "Região Leste"]
+    assert top["Região Leste"].startswith(f"{len(below)} groups")
+    members = int(cards("?q=vila+pru")["Vila Prudente"].split("· ")[1].split(" ")[0])
+    assert members == HOUSEHOLDS + 2
+    assert int(top["Região Leste"].split("· ")[1].split(" ")[0]) >= members
+    assert "Nothing found" in client.get("/groups?q=nowhere", headers=HTML).text

@@ -39,8 +39,8 @@ def reporting(tmp_path_factory: pytest.TempPathFactory) -> Any:
         database = open_url(url)
         await migrate(database)
         ours = TenantOf("demo", "Demo", ZONE.key)
-        for login in (LOGIN, OPERATOR):
-            await create_user(database, ours, login, login, PASSWORD, role="operator", now=1)
+        for login, role in ((LOGIN, "operator"), (OPERATOR, "operator"), ("reader", "viewer")):
+            await create_user(database, ours, login, login, PASSWORD, role=role, now=1)
         async with database.write() as db:
             tenant = (await db.scalars(select(Tenant.id))).one()
             await make_fleet(db, tenant, 30)
@@ -187,6 +187,28 @@ def test_order_in_the_background_and_regularly(reporting: Client) -> None:
     reporting.post(f"/reports/schedules/{found[1]}/remove", data=token)
     assert "Mondays" not in reporting.get("/reports", headers=HTML).text
     assert reporting.post("/reports/jobs", data=form | {"_csrf": "x"}, headers=HTML).status_code == 403
+
+
+def test_who_only_reads_sends_nothing(reporting: Client) -> None:
+    """Files are theirs, e-mails and regular reports are not: neither offered nor taken."""
+    kept = dict(reporting.cookies.items())
+    reporting.cookies.clear()
+    try:
+        log_in(reporting, "reader")
+        shown = reporting.get("/reports/availability", headers=HTML).text
+        assert 'id="in-background"' in shown
+        assert 'name="recipients"' not in shown
+        assert 'id="regularly"' not in shown
+        assert 'id="schedules"' not in reporting.get("/reports", headers=HTML).text
+        form = {"_csrf": csrf(reporting), "report": "availability", "query": "", "format": "csv"}
+        sent = reporting.post("/reports/jobs", data=form | {"recipients": "a@example.org"}, headers=HTML)
+        when = {"name": "x", "cadence": "daily"}
+        regular = reporting.post("/reports/schedules", data=form | when, headers=HTML)
+        assert (sent.status_code, regular.status_code) == (403, 403)
+        assert reporting.post("/reports/jobs", data=form, follow_redirects=False).status_code == 303
+    finally:
+        reporting.cookies.clear()
+        reporting.cookies.update(kept)
 
 
 def test_saved_views(reporting: Client) -> None:

@@ -15,7 +15,7 @@ import edge.gateway
 import edge.guardian.verdicts
 import edge.uplink._uplink
 from central.metering.registers import Register, RegisterReadingView
-from central.web import labels
+from central.web import ccee_words, labels, rights_words
 from central.web.i18n import LANGUAGES, activate
 from central.web.pages.config import difference
 from central.web.pages.meters import EventLine, event_groups
@@ -26,6 +26,7 @@ from central.web.views.event_details import detail
 from central.web.views.outcome import CODES, Problem, problems_of
 from edge.commands.answer import CODES as EDGE_CODES
 from edge.config import parse
+from edge.drivers.abnt.commands import COMMANDS, Kind
 from edge.errors import ConfigError
 from shared.intervals import zone
 from shared.quantities import Quantity
@@ -244,3 +245,22 @@ def test_difference_leaves_out_what_is_far() -> None:
     assert [line.text for line in lines if line.sign in ("+", "-")] == ["k2 = 1", "k2 = 2", "k25 = 1"]
     assert [line.sign for line in lines].count("@") == 1
     assert difference(old, old) == []
+
+
+def test_the_audit_log_speaks_of_the_registry_too() -> None:
+    """Words of relations and instants, not names of columns and seconds."""
+    activate("pt_BR")
+    assert rights_words.action("installed")[0] == "Instalado"
+    assert rights_words.field("starts_at") == "De"
+    assert rights_words.value("starts_at", "1785380400", TZ) == "30/07/2026 00:00"
+    assert rights_words.value("ends_at", "null", TZ) == "–"
+    assert rights_words.value("failures", "5", TZ) == "5"
+
+
+def test_what_a_meter_told_the_ccee_has_names() -> None:
+    activate("pt_BR")
+    assert ccee_words.fact("constant.2") == "Constante do canal 2"
+    assert ccee_words.fact("1-0:0.2.0/2") == "1-0:0.2.0/2"
+    assert ccee_words.question("parameters, running period") == "parâmetros, período atual"
+    reading = {each.name for each in COMMANDS.values() if each.kind is not Kind.WRITE}
+    assert reading - ccee_words.QUESTIONS == {"command 12 (meaning not established)"}

@@ -1,0 +1,1 @@
+"""``metergate provision``: what the person at the controller needs beside Ansible."""
