@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .stamps
 
-.PHONY: help demo test check format wheel bench bench-instructions lock clean
+.PHONY: help demo test test-provisioning check format wheel bundle bench bench-instructions lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -17,13 +17,17 @@ help: ## this list
 demo: $(STAMPS)/demo-system $(STAMPS)/build $(STAMPS)/assets ## everything on this machine, with simulated meters and real load curves
 	@exec $(BIN)/metergate demo
 
-test: $(STAMPS)/test-system check ## all checks and all tests
+test: $(STAMPS)/test-system $(STAMPS)/provision check ## all checks and all tests
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup tests
+
+test-provisioning: $(STAMPS)/provisioning-system $(STAMPS)/build $(STAMPS)/assets $(STAMPS)/provision ## roles and playbooks on virtual machines: an hour where there is no KVM
+	METERGATE_VM=1 $(BIN)/python -m pytest -q --durations=0 --durations-min=30 tests/provisioning
 
 check: $(STAMPS)/build $(STAMPS)/assets ## style, types, import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy provisioning/bundle.py provisioning/pki/authority.py provisioning/test_plugins/metergate.py provisioning/action_plugins/*.py
 	$(BIN)/lint-imports
 
 format: $(STAMPS)/build ## put the source in its form
@@ -32,6 +36,10 @@ format: $(STAMPS)/build ## put the source in its form
 
 wheel: $(STAMPS)/build $(STAMPS)/assets ## a wheel for this machine's Python in dist/ (METERGATE_PURE=1: for any)
 	$(BIN)/python -m pip wheel --disable-pip-version-check -q --no-deps --no-build-isolation -w dist .
+
+bundle: wheel ## what machines without a registry need, in build/bundle/ (MACHINE=aarch64: for another processor)
+	for part in edge central; do $(BIN)/python provisioning/bundle.py $$part --wheel $$(ls -t dist/metergate-*.whl | head -n 1) \
+	    --machine $(or $(MACHINE),x86_64) --output build/bundle/$$part; done
 
 bench: $(STAMPS)/build ## measure, side by side with peers; tables and plot go to benchmarks/
 	@mkdir -p build
@@ -46,11 +54,13 @@ lock: $(STAMPS)/build ## new versions into requirements/ (needs uv in the enviro
 	    --python-version 3.11 --extra $$part pyproject.toml -o requirements/$$part.txt --upgrade; done
 	$(BIN)/uv pip compile -q --no-header --no-annotate --no-emit-index-url --universal --python-version 3.11 \
 	    --extra edge --extra central --extra demo --extra field --extra provision --extra dev pyproject.toml -o requirements/all.txt --upgrade
+	$(BIN)/uv pip compile -q --no-header --no-annotate --no-emit-index-url --universal --python-version 3.11 \
+	    --extra ansible pyproject.toml -o requirements/provision.txt --upgrade
 
 clean: ## all that can be made again
-	rm -rf $(VENV) $(STAMPS) build dist demo-data ext/*.so central/web/static/vendor
+	rm -rf $(VENV) .venv-provision $(STAMPS) build dist demo-data ext/*.so central/web/static/vendor
 
-$(STAMPS)/demo-system $(STAMPS)/test-system: $(STAMPS)/%-system: tools/system-packages
+$(STAMPS)/demo-system $(STAMPS)/test-system $(STAMPS)/provisioning-system: $(STAMPS)/%-system: tools/system-packages
 	@tools/system-packages $*
 	@mkdir -p $(STAMPS) && touch $@
 
@@ -58,6 +68,11 @@ $(STAMPS)/venv: requirements/all.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is missing: apt-get install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --disable-pip-version-check -q -r requirements/all.txt
+	@mkdir -p $(STAMPS) && touch $@
+
+$(STAMPS)/provision: requirements/provision.txt
+	$(PYTHON) -m venv .venv-provision
+	.venv-provision/bin/pip install --disable-pip-version-check -q -r requirements/provision.txt
 	@mkdir -p $(STAMPS) && touch $@
 
 $(STAMPS)/build: $(STAMPS)/venv pyproject.toml $(wildcard ext/*.py ext/*.p[xy][dxi])

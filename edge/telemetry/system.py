@@ -21,15 +21,15 @@ def rss_bytes(proc: Path = Path("/proc")) -> int:
 
 def memory_free_bytes(proc: Path = Path("/proc")) -> int:
     """Memory that programs can still have, as the kernel estimates it; 0 when it does not say."""
-    for line in (proc / "meminfo").read_text().splitlines():
+    for line in _text(proc / "meminfo").splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) * 1024
     return 0
 
 
 def load(proc: Path = Path("/proc")) -> float:
-    """Load average of the last minute."""
-    return float((proc / "loadavg").read_text().split()[0])
+    """Load average of the last minute; 0 when the kernel does not say (a sandbox may hide it)."""
+    return float((_text(proc / "loadavg") or "0").split()[0])
 
 
 def disk_free_bytes(path: Path) -> int:

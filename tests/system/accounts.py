@@ -9,6 +9,7 @@ import msgspec
 from sqlalchemy import case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from central.ccee.models import CceeConnection
 from central.fleet.models import FleetCommand, GatewayHealth
 from central.ingest.models import Rejected, Stream, StreamPart
 from central.metering.models import Event, ProfileVersion, RegisterSet, Snapshot
@@ -22,6 +23,8 @@ from ext.profile import unpack
 from shared.quality import Quality
 from shared.quantities import Quantity
 from shared.wire import (
+    ForwardCapture,
+    ForwardConnection,
     GatewayTelemetry,
     InstantSnapshot,
     Item,
@@ -94,8 +97,8 @@ async def streams(database: Database, spools: dict[str, Path], account: Account)
             wanted = Counter(_key(stored.item, meters, gateways[gateway]) for stored in inspection.stored_items(path))
             for key, number in wanted.items():
                 account.rows[str(key[0])] += number
-                if key[0] == "profile":
-                    continue  # merged into days: compared value by value elsewhere
+                if key[0] in ("profile", "capture"):
+                    continue  # merged into days, compared value by value elsewhere; kept with its connection
                 if not there[key]:
                     account.lost.append(f"{gateway} {key}")
                 elif there[key] > number:
@@ -119,6 +122,10 @@ def _key(item: Item | None, meters: dict[str, int], gateway: int) -> tuple[objec
             return ("telemetry", gateway, item.at)  # of two in one second, by two lives of a gateway, one stays
         case Result():
             return ("result", gateway, encode(item))
+        case ForwardConnection():
+            return ("connection", meters[item.meter], item.forward, item.started_ms)
+        case ForwardCapture():
+            return ("capture",)
         case ProfileBlock():
             return ("profile",)
     raise AssertionError(f"a spool row that nobody expected: {item}")
@@ -132,6 +139,7 @@ async def _stored(session: AsyncSession) -> Counter[tuple[object, ...]]:
         "registers": (RegisterSet.meter_id, RegisterSet.at, RegisterSet.period, RegisterSet.data),
         "event": (Event.meter_id, own, Event.at, Event.kind, Event.detail),
         "telemetry": (GatewayHealth.gateway_id, GatewayHealth.at),
+        "connection": (CceeConnection.meter_id, CceeConnection.forward, CceeConnection.started_ms),
         "result": (FleetCommand.gateway_id, FleetCommand.result),
     }.items():
         query: Any = select(*columns)
