@@ -11,6 +11,7 @@ the machine hardly lengthens; with PostgreSQL the server has its own. A page tha
 """
 
 import asyncio
+import gc
 import html
 import json
 import logging
@@ -196,6 +197,8 @@ async def application(url: str) -> AsyncIterator[tuple[App, dict[str, Any]]]:
     await database.close()
     app = create_app(Settings(database=DatabaseSettings(url=url)), follow=False)
     async with app.lifespan():
+        gc.collect()
+        gc.freeze()  # as `metergate central serve` does
         yield App(app, f"mg_session={token}"), places
 
 

@@ -41,6 +41,7 @@ class Selection:
     gateways: tuple[int, ...] = ()
     groups: tuple[int, ...] = ()
     lots: tuple[int, ...] = ()
+    meters: tuple[int, ...] | None = None  # these and no others, found once for several figures; None: whichever
 
 
 ALL: Final = Selection()
@@ -322,6 +323,8 @@ async def _count(db: AsyncSession, query: Any) -> int:
 def meters_of(db: AsyncSession, tenant_id: int, selection: Selection) -> list[ColumnElement[bool]]:
     """Conditions on ``Meter``: it is one of a selection."""
     found = [Meter.tenant_id == tenant_id]
+    if selection.meters is not None:
+        found.append(is_one_of(db, Meter.id, selection.meters))
     if selection.gateways:
         found.append(is_one_of(db, Meter.gateway_id, selection.gateways))
     if selection.groups or selection.lots:

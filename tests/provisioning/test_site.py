@@ -1,9 +1,8 @@
 """A whole site on real systems: playbooks, the chain from meter to page, cut power, updates, and who is kept out.
 
 One machine holds broker and aggregator, one is a gateway with a simulated meter at a (virtual) USB adapter. The tests
-go on from each other, in their order. Where a processor can only be emulated they take about an hour: then they run
-when METERGATE_VM=1 says so (``make test-provisioning``). METERGATE_VM_FOLDER keeps disks and
-state, to go on from there.
+go on from each other, in their order. Where a processor can only be emulated they take about an hour, so they run when
+METERGATE_VM=1 says so (``make test-provisioning``). METERGATE_VM_FOLDER keeps disks and state, to go on from there.
 """
 
 import asyncio
@@ -27,7 +26,7 @@ from shared.intervals import ceil, floor
 from tests.ports import free_port
 from tests.provisioning import releases
 from tests.provisioning.image import image, missing
-from tests.provisioning.machine import Machine, accelerator
+from tests.provisioning.machine import Machine
 from tests.provisioning.site import BACKFILL_DAYS, PASSWORD, SERIAL, Run, Site, ended
 from tests.provisioning.tools import ANSIBLE, WITHOUT_ANSIBLE, program
 from tests.system.accounts import Account, profiles, streams
@@ -51,10 +50,9 @@ OURS: Final = {
 
 def without() -> str:
     """Why no machine can be tried here; empty when one can."""
-    absent = missing() or WITHOUT_ANSIBLE
-    if absent or os.environ.get("METERGATE_VM") == "1" or accelerator() == "kvm":
-        return absent
-    return "no KVM that runs a guest, and emulated it takes an hour: METERGATE_VM=1, or make test-provisioning"
+    if os.environ.get("METERGATE_VM") == "1":
+        return missing() or WITHOUT_ANSIBLE
+    return "virtual machines with emulated processors take an hour: METERGATE_VM=1, or make test-provisioning"
 
 
 pytestmark = [

@@ -19,7 +19,7 @@ from central.metering.months import Selection
 from central.registry import changes
 from central.registry.groups import with_groups_below
 from central.registry.kinds import CUSTOMER, GROUP
-from central.registry.models import Customer, CustomerGroup, SearchWord
+from central.registry.models import Customer, CustomerGroup, Meter, SearchWord
 from central.registry.search import matching
 from central.store.lists import is_one_of
 from central.web.forms import Db, Search, Web, Who, field, fields
@@ -165,7 +165,8 @@ async def _summary(db: Db, principal: Who, found: CustomerGroup, chosen: str) ->
     first = _month(chosen, today)
     following = months.first_of(months.month_of(first) + 1)
     tenant, groups = principal.tenant_id, await with_groups_below(db, (found.id,))
-    selection = Selection(groups=groups)
+    members = select(Meter.id).where(*months.meters_of(db, tenant, Selection(groups=groups)))
+    selection = Selection(meters=tuple(await db.scalars(members)))
     energy = await months.energy_of_month(db, tenant, first, selection)
     counted = await months.availability_by_day(db, tenant, first, min(following - timedelta(days=1), today), selection)
     days = month_days(counted, today)
