@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .stamps
 
-.PHONY: help demo test test-provisioning check format wheel bundle bench bench-instructions lock clean
+.PHONY: help demo test test-provisioning check format wheel ansible bundle bench bench-instructions lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -36,6 +36,8 @@ format: $(STAMPS)/build ## put the source in its form
 
 wheel: $(STAMPS)/build $(STAMPS)/assets ## a wheel for this machine's Python in dist/ (METERGATE_PURE=1: for any)
 	$(BIN)/python -m pip wheel --disable-pip-version-check -q --no-deps --no-build-isolation -w dist .
+
+ansible: $(STAMPS)/provision ## Ansible for provisioning/, in .venv-provision
 
 bundle: wheel ## what machines without a registry need, in build/bundle/ (MACHINE=aarch64: for another processor)
 	for part in edge central; do $(BIN)/python provisioning/bundle.py $$part --wheel $$(ls -t dist/metergate-*.whl | head -n 1) \
