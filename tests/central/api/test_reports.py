@@ -91,7 +91,7 @@ async def test_totals(client: Client, ours: Side, fleet: Fleet) -> None:
 
 
 async def test_jobs_schedules_and_views(client: Client, ours: Side, theirs: Side, fleet: Fleet) -> None:
-    mine = bearer(ours.read_key)
+    mine, mailer = bearer(ours.read_key), bearer(ours.write_key)
     order = {"report": "availability", "format": "csv", "filters": {"month": "2026-06", "lot": ["10"]}}
     made = await client.post(f"{ROOT}/jobs", json=order, headers=mine)
     assert made.status_code == 201, made.text
@@ -107,16 +107,19 @@ async def test_jobs_schedules_and_views(client: Client, ours: Side, theirs: Side
         ({"filters": {"energy": ["ufer"]}}, "energy"), ({"filters": {"colour": 1}}, "filters.colour"),
         ({"format": "doc"}, "format"), ({"recipients": ["nobody"]}, "recipients"),
     ):  # fmt: skip
-        refused = await client.post(f"{ROOT}/jobs", json=order | wrong, headers=mine)
+        refused = await client.post(f"{ROOT}/jobs", json=order | wrong, headers=mailer)
         assert refused.status_code == 422
         assert refused.json()["errors"][0]["path"] == path
+    to_someone = await client.post(f"{ROOT}/jobs", json=order | {"recipients": ["a@example.com"]}, headers=mine)
+    assert to_someone.status_code == 403, "a key that only reads sends nothing"
     regular = order | {"name": "Mondays", "cadence": "weekly", "day": 0, "hour": 5}
-    entered = (await client.post(f"{ROOT}/schedules", json=regular, headers=mine)).json()
+    assert (await client.post(f"{ROOT}/schedules", json=regular, headers=mine)).status_code == 403
+    entered = (await client.post(f"{ROOT}/schedules", json=regular, headers=mailer)).json()
     assert (entered["cadence"], entered["enabled"]) == ("weekly", True)
     address = f"{ROOT}/schedules/{entered['id']}"
-    assert (await client.patch(address, json={"enabled": False}, headers=mine)).json()["enabled"] is False
+    assert (await client.patch(address, json={"enabled": False}, headers=mailer)).json()["enabled"] is False
     assert (await client.delete(address, headers=bearer(theirs.write_key))).status_code == 404
-    assert (await client.delete(address, headers=mine)).status_code == 204
+    assert (await client.delete(address, headers=mailer)).status_code == 204
     left = (await client.get(f"{ROOT}/schedules", headers=mine)).json()["items"]
     assert [each["name"] for each in left] == ["spare"]
     view = {"report": "availability", "name": "Mine", "view": {"columns": [{"key": "serial"}], "sort": "-serial"}}
