@@ -138,8 +138,8 @@ def gateway_toml(
         f'[uplink]\nhost = "127.0.0.1"\nport = {broker_port}\ntls = false',
         f'[spool]\npath = "{folder / "spool.db"}"',
         "[remote]\napply_grace = 20",
-        # faster than in the field, so that there is something to see
-        "[schedule]\nprofile = 60\nregisters = 300\ninstantaneous = 10\nevents = 120\nclock = 600",
+        # faster than in the field and at any hour of the day, so that there is something to see
+        '[schedule]\nprofile = 60\nregisters = 300\ninstantaneous = 10\nevents = 120\nclock = 600\nccee_window = ""',
         f"backfill_days = {MEMORY_DAYS}",
         f'[[modules]]\nname = "{gateway.module}"\nkind = "simulated"',
     ]

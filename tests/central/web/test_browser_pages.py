@@ -90,7 +90,7 @@ class World:
 
 
 @pytest.fixture(scope="module")
-def pages(address: str, settings: Settings) -> list[str]:
+def pages(address: str, settings: Settings) -> Iterator[list[str]]:
     """Addresses of all pages: whatever answers with a whole document."""
     found: list[str] = []
     missed: list[str] = []
@@ -105,18 +105,25 @@ def pages(address: str, settings: Settings) -> list[str]:
             found += shown
             missed += [case.path] if documents and not shown else []
     assert not missed, f"no page is found there: mend FILLED for {missed}"
-    return found
+    yield found
+    with httpx.Client(base_url=address, headers={"accept": "text/html"}) as client:  # the world is others' as well
+        assert client.post("/webhooks/1/remove", data=_log_in(client)).status_code == 303
 
 
 def _brought(client: httpx.Client) -> str:
     """Log in, enter a program that is told, and bring a sheet of customers; returns the sheet's token."""
-    assert client.post("/login", data={"login": LOGIN, "password": PASSWORD}).status_code == 303
-    token = {"_csrf": client.get("/profile").text.split('name="_csrf" value="')[1].split('"')[0]}
+    token = _log_in(client)
     hook = client.post("/webhooks", data={**token, "url": "https://example.org/hook", "kind-alarm.opened": "1"})
     sheet = {"file": ("new.csv", "key;name\nUC1;Um\n;Dois\n", "text/csv")}
     answer = client.post("/registry/import/customer", data=token, files=sheet)
     assert (hook.status_code // 100, answer.status_code) == (2, 303), (hook.text, answer.text)
     return answer.headers["location"].rpartition("/")[2]
+
+
+def _log_in(client: httpx.Client) -> dict[str, str]:
+    """Log in; returns what each form carries."""
+    assert client.post("/login", data={"login": LOGIN, "password": PASSWORD}).status_code == 303
+    return {"_csrf": client.get("/profile").text.split('name="_csrf" value="')[1].split('"')[0]}
 
 
 def _is_document(answer: httpx.Response) -> bool:
