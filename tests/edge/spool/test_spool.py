@@ -219,8 +219,8 @@ async def test_opening_and_closing_leaves_nothing(path: Path) -> None:
             await spool.batch(1, 10, 100)
         return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
 
-    first = await once()
-    assert {await once() for _ in range(20)} == {first}
+    first = await once()  # others' files of this process may be closed meanwhile, but none is added
+    assert max([await once() for _ in range(20)]) <= first
 
 
 async def test_an_error_of_one_caller_stays_his(path: Path) -> None:
