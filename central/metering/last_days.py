@@ -39,7 +39,7 @@ async def last_days(
     bare = frozenset(wanted) - frozenset(await session.scalars(query))
     if bare:
         months = select(MeterMonth.meter_id, MeterMonth.month, MeterMonth.days).where(
-            MeterMonth.tenant_id == tenant_id, MeterMonth.month.between(month_of(first), month_of(last)),
+            MeterMonth.tenant_id == tenant_id, MeterMonth.month.in_(range(month_of(first), month_of(last) + 1)),
             is_one_of(session, MeterMonth.meter_id, sorted(bare)),
         )  # fmt: skip
         for meter, month, mask in (await session.execute(months)).all():

@@ -144,6 +144,44 @@ async def test_upgrade_loses_nothing(empty_database: Database, revision: str) ->
             assert {column: new[column] for column in old} == old, name
 
 
+async def test_months_lie_by_month_and_are_the_same(empty_database: Database) -> None:
+    """From schema 0004 on nothing is taken away: whatever stood in any table stands there."""
+    await migrate(empty_database, "0004")
+    async with empty_database.engine.begin() as connection:
+        before = await connection.run_sync(_fill)
+    await migrate(empty_database)
+    async with empty_database.engine.connect() as connection:
+        after = await connection.run_sync(_read, before)
+    assert len(before["meter_month"]) == 2
+    for name, rows in before.items():
+        for row in after[name]:
+            row.pop("permissions", None)
+        for row in rows:
+            row.pop("permissions", None)
+            assert any(row.items() <= new.items() for new in after[name]), name
+        assert len(after[name]) == len(rows), name
+
+
+async def test_who_may_send_reports(empty_database: Database) -> None:
+    """Administrators, and the roles that nobody has changed."""
+    await migrate(empty_database, "0005")
+    roles = {
+        ("administrator", True): ("read enrolment", "read enrolment mail"),
+        ("billing", True): ("read billing", "read billing mail"),
+        ("operator", True): ("read registry", "read registry"), ("viewer", True): ("read", "read"),
+        ("own", False): ("read billing", "read billing"),
+    }  # fmt: skip
+    insert = text("INSERT INTO role (tenant_id, key, name, permissions, builtin) VALUES (1, :key, '', :held, :made)")
+    async with empty_database.engine.begin() as connection:
+        await connection.execute(text("INSERT INTO tenant VALUES (1, 't', 'T', 'UTC')"))
+        for (key, made), (held, _) in roles.items():
+            await connection.execute(insert, {"key": key, "held": held, "made": made})
+    await migrate(empty_database)
+    async with empty_database.read() as session:
+        found = {row.key: row.permissions for row in await session.execute(text("SELECT key, permissions FROM role"))}
+    assert found == {key: then for (key, _), (_, then) in roles.items()}
+
+
 #: (meter, day, shift) of days under schema 0001; 1 to 3 are meters of whom only days are left.
 _OLD_DAYS = [
     *((meter, day, shift) for meter in (1, 2, 3) for day, shift in ((0, 10800), (20500, -32400), (65535, 7200))),
@@ -253,7 +291,7 @@ async def test_who_may_let_gateways_in(empty_database: Database) -> None:
         for key, (held, made, _) in roles.items():
             await connection.execute(insert, {"t": 1, "key": key, "held": held, "made": made})
         await connection.execute(insert, {"t": 2, "key": "field", "held": "read", "made": True})
-    await migrate(empty_database)
+    await migrate(empty_database, "0005")
     async with empty_database.read() as session:
         found = (await session.execute(text("SELECT tenant_id, key, permissions FROM role"))).all()
     assert {(tenant, key): permissions for tenant, key, permissions in found} == {

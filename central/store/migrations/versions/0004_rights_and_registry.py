@@ -20,9 +20,9 @@ BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 #: The roles of this version, as they were made here.
 _ROLES: Final = {
-    "administrator": "read registry billing command control alarms mail settings accounts audit",
-    "operator": "read registry command alarms mail",
-    "billing": "read billing mail",
+    "administrator": "read registry billing command control alarms settings accounts audit",
+    "operator": "read registry command alarms",
+    "billing": "read billing",
     "field": "read command alarms",
     "viewer": "read",
 }
@@ -53,10 +53,10 @@ def _tables() -> None:
         sa.Column("first_total", sa.BigInteger(), nullable=True),
         sa.Column("last_at", sa.BigInteger(), nullable=True),
         sa.Column("last_total", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("tenant_id", "month", "meter_id", name="pk_meter_month"),
+        sa.PrimaryKeyConstraint("tenant_id", "meter_id", "month", name="pk_meter_month"),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_meter_month_meter", "meter_month", ["meter_id", "month"])
+    op.create_index("ix_meter_month_month", "meter_month", ["tenant_id", "month"])
     op.create_table(
         "search_word",
         sa.Column("tenant_id", sa.Integer(), nullable=False),
@@ -386,7 +386,6 @@ def _columns() -> None:
         _reference("customer", name)
     op.create_index("ix_customer_group_name", "customer", ["group_id", "name", "id"])
     _reference("metering_point", "installation_status", "status_id")
-    op.add_column("gateway_live", sa.Column("summary", sa.LargeBinary(), nullable=True))
     op.add_column("meter", sa.Column("can_cut", sa.Boolean(), nullable=False, server_default=sa.false()))
     for name in ("daylight_saving", "holiday_group", "tariff"):
         _reference("meter", name)
