@@ -8,6 +8,7 @@ from typing import Final
 import aiomqtt
 from paho.mqtt.reasoncodes import ReasonCode
 
+from edge.errors import ConfigError
 from edge.uplink.settings import UplinkSettings
 
 #: Answers to CONNECT that blame the gateway: client id, password, permission (codes 2, 4 and 5 of MQTT 3.1.1 §3.2.2.3,
@@ -41,7 +42,7 @@ class Below(logging.Logger):
 
 def cause_of(error: BaseException, below: Below | None) -> BaseException:
     """What is behind an error of aiomqtt."""
-    if isinstance(error, aiomqtt.MqttCodeError | NotAllowedError):
+    if isinstance(error, aiomqtt.MqttCodeError | NotAllowedError | ConfigError):
         return error
     if below is not None and below.met is not None:
         return below.met

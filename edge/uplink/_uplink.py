@@ -13,7 +13,7 @@ import aiomqtt
 import msgspec
 import structlog
 
-from edge.errors import RetryError
+from edge.errors import ConfigError, RetryError
 from edge.spool import Spool
 from edge.uplink._link import Link, LinkState
 from edge.uplink._trouble import Below, NotAllowedError, cause_of, is_refusal, words
@@ -85,7 +85,6 @@ class Uplink:
         self.settings = settings
         self.counters = Counters()
         self.link = Link(settings.reconnect_max_seconds)
-        self._tls = settings.tls_context()
         self._state, self._config, self._on_command = state, config, on_command
         self._window = Window(spool.cursor, limit=settings.window, wait=settings.ack_seconds)
         self._stream = spool.spool_id
@@ -181,7 +180,7 @@ class Uplink:
                 self._connected.set()
                 log.info("connected", broker=self._address, gateway=self.spool.gateway)
                 await self._session(client)
-        except* (aiomqtt.MqttError, OSError) as group:
+        except* (aiomqtt.MqttError, OSError, ConfigError) as group:
             error: BaseException = group
             while isinstance(error, BaseExceptionGroup):
                 error = error.exceptions[0]
@@ -211,7 +210,7 @@ class Uplink:
             keepalive=settings.keepalive_seconds,
             timeout=settings.timeout_seconds,
             max_queued_incoming_messages=INCOMING_QUEUE,
-            tls_context=self._tls,
+            tls_context=settings.tls_context(),  # each time: a certificate may have come meanwhile
             logger=below,
             socket_options=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)],
         )

@@ -195,6 +195,21 @@ async def test_out_of_reach_and_refused(tmp_path: Path) -> None:
         broker.kill()
 
 
+async def test_a_certificate_may_come_later(tmp_path: Path, authority: Authority, serve: Callable[..., int]) -> None:
+    """A gateway that is not enrolled yet runs and says what it lacks; it connects once the files are there."""
+    port = serve(authority.issue("server", HERE), "require_certificate true", "use_identity_as_username true")
+    issued, place = authority.issue("gw1"), tmp_path / "pki"
+    place.mkdir()
+    own = Pair(place / "gateway.pem", place / "gateway.key")
+    async with running(tmp_path / "1", settings(port, authority, own, reconnect_max_seconds=0.3)) as uplink:
+        await until(lambda: uplink.link.failures > 1, 10, "tries without a certificate")
+        assert f"uplink.cert_file {own.cert} with key_file {own.key}: No such file" in uplink.link.error
+        shutil.copy(issued.key, own.key)
+        shutil.copy(issued.cert, own.cert)
+        assert await uplink.connected(10)
+        assert uplink.link.error == ""
+
+
 def test_files_that_cannot_be_used(tmp_path: Path, authority: Authority, stranger: Authority) -> None:
     own, other = authority.issue("gw1"), stranger.issue("gw1")
     empty = tmp_path / "empty.pem"
