@@ -10,6 +10,7 @@ from typing import Any
 import click
 import msgspec
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress as Bar
 from rich.table import Table
 
@@ -52,12 +53,12 @@ def _show_running(answer: dict[str, Any]) -> None:
     console.print(f"gateway [bold]{answer.get('gateway', '')}[/] runs since {iso(state['started_at'])}, "
                   f"configuration {state['config']}, version {state['version']}")  # fmt: skip
     colour = COLOURS.get(uplink["state"], "red")
-    console.print(f"broker [{colour}]{uplink['state']}[/] {uplink['error']}")
+    console.print(f"broker [{colour}]{uplink['state']}[/] {escape(uplink['error'])}".rstrip())
     console.print(
         f"spool  {state['spool_rows']} rows to deliver of {uplink['last_seq']}, {uplink['spool_bytes']} bytes"
     )
     for alarm in state["alarms"]:
-        console.print(f"[red]alarm[/] {alarm}")
+        console.print(f"[red]alarm[/] {escape(alarm)}")
     lines = Table("line", "state", "owner", "queue", "since", "last error", title="Lines")
     for line in state["lines"]:
         lines.add_row(
