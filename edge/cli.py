@@ -173,21 +173,22 @@ def export(config: Path, style: str, meter: str | None, output: Path | None) -> 
     show_default=True,
     help="Where key, certificate and authorities go.",
 )
-@click.option("--group", default="", help="Group that may read the key, too: the one the gateway's service runs as.")
+@click.option("--group", help="Group that may read the key, too; 'metergate' where root asks and there is one.")
 @click.option("--anew", is_flag=True, help="Begin with a new key, whatever is there or goes on.")
 @click.option("--wait", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Minutes to wait.")
 @said
-def enrol(server: str, code: str, pin: str, ca: Path | None, folder: Path, group: str, anew: bool, wait: float) -> None:
+def enrol(server: str, code: str, pin: str, ca: Path | None, folder: Path, group: str | None, anew: bool, wait: float) -> None:
     """Bring this gateway in with a one-time code: a key is made here, an operator approves, the certificate comes.
 
     Interrupted, the same command goes on with the same key and request.
     """
     from edge.enrol.flow import enrol as bring_in
-    from edge.enrol.place import Place
+    from edge.enrol.place import Place, group_of_service
     from edge.enrol.server import Server
 
+    place = Place(folder, group_of_service() if group is None else group)
     try:
-        bring_in(Place(folder, group), Server(server.rstrip("/"), ca, pin), code, click.echo, anew=anew, wait=wait * 60)
+        bring_in(place, Server(server.rstrip("/"), ca, pin), code, click.echo, anew=anew, wait=wait * 60)
     except KeyboardInterrupt:
         click.echo("interrupted; the same command goes on", err=True)
         sys.exit(130)

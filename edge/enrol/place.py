@@ -3,6 +3,7 @@
 Everything appears whole. The names are those of the provisioning role: ``gateway.key``, ``gateway.pem``, ``ca.pem``.
 """
 
+import grp
 import os
 import shutil
 import tempfile
@@ -21,6 +22,14 @@ class State(msgspec.Struct, forbid_unknown_fields=True):
     gateway: str
     secret: str
     number: int = 0
+
+
+def group_of_service() -> str:
+    """The group that the provisioned service runs as, when root asks and it is there; else "" (the owner alone)."""
+    try:
+        return grp.getgrnam("metergate").gr_name if os.geteuid() == 0 else ""
+    except KeyError:
+        return ""
 
 
 class Place:
