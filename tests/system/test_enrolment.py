@@ -28,8 +28,7 @@ pytestmark = [
     pytest.mark.skipif(MOSQUITTO is None, reason="mosquitto is not installed: apt-get install mosquitto"),
 ]
 
-OURS = Path(__file__).parents[2] / "provisioning/pki/authority.py"
-SCRIPT = OURS if OURS.exists() else Path(__file__).with_name("authority.py")
+SCRIPT = Path(__file__).parents[2] / "provisioning/pki/authority.py"
 KILLS = 6
 
 
@@ -175,10 +174,10 @@ async def test_a_gateway_is_let_in(tmp_path: Path, signs: bool) -> None:
     print(f"seed {seed}")
     pki = tmp_path / "pki"
     async with center(tmp_path, signs=signs) as it:
-        if not signs and SCRIPT == OURS:
+        if not signs:
             it.authority = _begun(tmp_path / "offline")
         row = await enrolled(it, pki, random.Random(seed))
-        server = it.authority.issue("broker", "IP:127.0.0.1") if signs or SCRIPT != OURS else None
+        server = it.authority.issue("broker", "IP:127.0.0.1") if signs else None
         assert (row["state"], bool(row["fetched_at"])) == ("issued", True)
         chain, own = pki / "ca.pem", Pair(pki / "gateway.pem", pki / "gateway.key")
         assert row["certificate"] == own.cert.read_text()
@@ -212,7 +211,7 @@ async def test_a_gateway_is_let_in(tmp_path: Path, signs: bool) -> None:
 
 def _begun(folder: Path) -> Authority:
     """The offline authority itself, begun in ``folder``; only its files are used."""
-    subprocess.run([sys.executable, str(OURS), "--dir", str(folder), "init"], check=True, capture_output=True)
+    subprocess.run([sys.executable, str(SCRIPT), "--dir", str(folder), "init"], check=True, capture_output=True)
     it = Authority.__new__(Authority)
     it.folder, it.cert = folder, folder / "ca.pem"
     return it
@@ -220,6 +219,6 @@ def _begun(folder: Path) -> Authority:
 
 def _server_of(folder: Path) -> Pair:
     """A broker's certificate of the offline authority."""
-    command = [sys.executable, str(OURS), "--dir", str(folder), "issue", "broker", "--use", "server"]
+    command = [sys.executable, str(SCRIPT), "--dir", str(folder), "issue", "broker", "--use", "server"]
     subprocess.run([*command, "--host", "127.0.0.1"], check=True, capture_output=True)
     return Pair(folder / "certs/broker.pem", folder / "certs/broker.key")
