@@ -1,8 +1,8 @@
 """Carry a folder's files to a machine, few round trips, over a link that breaks: what arrived whole is not sent again.
 
-    - carry: {src: FOLDER ON THE CONTROLLER, dest: FOLDER ON THE MACHINE}
+    - carry: {src: FOLDER ON THE CONTROLLER, dest: FOLDER ON THE MACHINE, near: FOLDERS ON THE MACHINE}
 
-Changed when a file was missing there or another. Files of ``dest`` that ``src`` does not have are left alone. The
+What lies in one of the folders ``near`` (a pattern such as /opt/bundles/*) already is linked from there. Changed when a file was missing there or another. Files of ``dest`` that ``src`` does not have are left alone. The
 machine needs sha256sum and tar, no Python. A file has its name only when it is whole and on disk.
 """
 
@@ -57,21 +57,30 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible has no types
         """Compare by checksum, send what differs."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _, given = self.validate_argument_spec(
-            {"src": {"type": "path", "required": True}, "dest": {"type": "path", "required": True}}
+            {"src": {"type": "path", "required": True}, "dest": {"type": "path", "required": True}, "near": {"type": "str"}}
         )
         source, place = Path(given["src"]), shlex.quote(given["dest"])
         files = sorted(path for path in source.iterdir() if path.is_file()) if source.is_dir() else []
         if not files:
             raise AnsibleActionFail(f"there are no files in {source}: make it with bundle.py")
-        there = self._there(place)
-        wanted = [file for file in files if there.get(file.name) != hashlib.sha256(file.read_bytes()).hexdigest()]
-        result |= {"changed": bool(wanted), "carried": [file.name for file in wanted]}
-        if wanted and not self._task.check_mode:
-            self._send(wanted, place, (task_vars or {}).get("inventory_hostname", ""))
+        sums = {file: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+        there = self._sums(f"{place}/*")
+        wanted = [file for file in files if there.get(f"{given['dest']}/{file.name}") != sums[file]]
+        near = {found: path for path, found in self._sums(f"{given['near']}/*").items()} if wanted and given["near"] else {}
+        links = [(near[sums[file]], file.name) for file in wanted if sums[file] in near]
+        carried = [file for file in wanted if sums[file] not in near]
+        result |= {"changed": bool(wanted), "carried": [file.name for file in carried]}
+        if self._task.check_mode:
+            return result
+        if links:
+            each = (f"ln -f {shlex.quote(path)} {place}/{shlex.quote(name)}" for path, name in links)
+            self._command(f"mkdir -p {place} && " + " && ".join(each) + f" && sync -f {place}")
+        self._send(carried, place, (task_vars or {}).get("inventory_hostname", ""))
         return result
 
-    def _there(self, place: str) -> dict[str, str]:
-        said = self._command(f"cd {place} 2>/dev/null && sha256sum -- * 2>/dev/null || true")
+    def _sums(self, pattern: str) -> dict[str, str]:
+        """SHA-256 of each file, by its path."""
+        said = self._command(f"sha256sum -- {pattern} 2>/dev/null || true")
         return {line[66:]: line[:64] for line in said.splitlines() if len(line) > 66}
 
     def _send(self, files: list[Path], place: str, host: str) -> None:

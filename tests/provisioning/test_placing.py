@@ -91,3 +91,21 @@ def test_a_folder_is_carried_in_lots_and_only_what_lacks(tmp_path: Path) -> None
     assert "0.4 of 0.4 MB" in said
     assert names(target) == names(source)
     assert play(tmp_path, tasks)[:2] == (0, 0)
+
+
+def test_what_lies_near_is_not_sent_again(tmp_path: Path) -> None:
+    source, first, second = tmp_path / "source", tmp_path / "bundles/1 0", tmp_path / "bundles/2"
+    source.mkdir()
+    for number in range(3):
+        (source / f"{number}.whl").write_bytes(os.urandom(400_000))
+    near = f"{tmp_path}/bundles/*"
+    assert play(tmp_path, [{"carry": {"src": str(source), "dest": str(first), "near": near}}])[:2] == (0, 1)
+    (source / "1.whl").write_bytes(b"another version")
+    code, changed, said = play(tmp_path, [{"carry": {"src": str(source), "dest": str(second), "near": near}}])
+    assert (code, changed) == (0, 1)
+    assert "0.0 of 0.0 MB" in said
+    assert {name: (second / name).read_bytes() for name in names(second)} == {
+        path.name: path.read_bytes() for path in source.iterdir()
+    }
+    assert (second / "0.whl").samefile(first / "0.whl")
+    assert (first / "1.whl").read_bytes() != b"another version"
