@@ -139,13 +139,13 @@ class Authority:
         made = self.sign(csr.public_bytes(serialization.Encoding.PEM), name, use, hosts, days, renew)
         return {**made, "key": str(path)}
 
-    def revoke(self, name: str, reason: str, *, keep_newest: bool = False) -> dict[str, Any]:
-        """Revoke all certificates of ``name`` that have not ended; with ``keep_newest`` all but the one in force."""
+    def revoke(self, name: str, reason: str, *, keep: int = 0) -> dict[str, Any]:
+        """Revoke all certificates of ``name`` that have not ended, but the one whose serial number is ``keep``."""
         rows = self._index()
         mine = [row for row in rows if row["name"] == name]
         if not mine:
             raise AuthorityError(f"no certificate was ever issued for {name}")
-        due = [row for row in (mine[:-1] if keep_newest else mine) if "revoked" not in row and self._lasts(row)]
+        due = [row for row in mine if int(row["serial"], 16) != keep and "revoked" not in row and self._lasts(row)]
         if due and not self._dry:
             for row in due:
                 row.update(revoked=self._now.isoformat(), reason=reason)
@@ -343,12 +343,16 @@ def _parser() -> argparse.ArgumentParser:
     revoke.add_argument("name")
     reasons = [reason.value for reason in x509.ReasonFlags if reason.value not in ("unspecified", "removeFromCRL")]
     revoke.add_argument("--reason", choices=reasons, default="cessationOfOperation")
-    revoke.add_argument("--keep-newest", action="store_true", help="spare the one in force (after a renewal)")
+    revoke.add_argument("--keep", type=_serial, default=0, metavar="SERIAL", help="spare this one, as openssl writes it")
     crl = commands.add_parser("crl", help="the list of revoked certificates, when it is due")
     crl.add_argument("--days", type=int, default=365)
     listing = commands.add_parser("list", help="certificates in force")
     listing.add_argument("--due", type=int, help="only those that end within so many days")
     return parser
+
+
+def _serial(text: str) -> int:
+    return int(text, 16)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -368,7 +372,7 @@ def main(arguments: list[str] | None = None) -> int:
                 case "issue":
                     return it.issue(given.name, given.use, given.host, given.days, given.renew)
                 case "revoke":
-                    return it.revoke(given.name, given.reason, keep_newest=given.keep_newest)
+                    return it.revoke(given.name, given.reason, keep=given.keep)
                 case "crl":
                     return it.crl(given.days)
                 case _:

@@ -1,4 +1,4 @@
-"""Bundles for test machines: this tree's version, a newer one that is as good, and a newer one that never starts."""
+"""Bundles for test machines: this tree's version, a newer one that is as good, and a newer one that does not work."""
 
 import os
 import shutil
@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from central.store.migrate import head
 from tests.provisioning.image import ROOT, Image
 from tests.provisioning.site import PROVISIONING
 
 #: What the machines of a site need beside what the bare image has, in one folder.
 DEBS: Final = (
     "chrony", "nftables", "openssl", "unattended-upgrades", "python3-venv", "mosquitto", "nginx-light", "sqlite3",
-    "prometheus-node-exporter",
+    "prometheus-node-exporter", "postgresql",
 )  # fmt: skip
 NEWER, BROKEN = "9.0.0", "9.0.1"
 #: At the end of the module that runs the gateway: it is installed and checks configurations, and never runs.
@@ -22,10 +23,22 @@ ENDS: Final = """
 async def serve(config: object) -> None:
     raise SystemExit("this version was broken on purpose")
 """
+#: A step of the aggregator's schema that changes something and then fails.
+FAILS: Final = """revision = "9999"
+down_revision = "{head}"
+
+
+def upgrade():
+    from alembic import op
+
+    op.execute("UPDATE tenant SET name = 'half done'")
+    op.get_bind().exec_driver_sql("COMMIT")
+    raise RuntimeError("this step was broken on purpose")
+"""
 
 
 def build(folder: Path, image: Image) -> None:
-    """Fill ``folder`` with edge, central, edge-newer, edge-broken and debs, through the ordinary commands."""
+    """Fill ``folder`` with edge and central, each also -newer and -broken, and debs, through the ordinary commands."""
     if (folder / "whole").exists():
         return
     shutil.rmtree(folder, ignore_errors=True)
@@ -35,7 +48,9 @@ def build(folder: Path, image: Image) -> None:
     _bundle("central", "--wheel", str(present), "--output", str(folder / "central"))
     for name, version, end in (("newer", NEWER, ""), ("broken", BROKEN, ENDS)):
         tree = _changed(folder / f"tree-{name}", version, end)
-        _bundle("edge", "--wheel", str(_wheel(tree, folder / "wheels")), "--output", str(folder / f"edge-{name}"))
+        wheel = _wheel(tree, folder / "wheels")
+        for part in ("edge", "central"):
+            _bundle(part, "--wheel", str(wheel), "--output", str(folder / f"{part}-{name}"))
     _bundle("debs", "--status", str(image.status), "--output", str(folder / "debs"), *DEBS)
     (folder / "whole").touch()
 
@@ -48,6 +63,8 @@ def _changed(tree: Path, version: str, end: str) -> Path:
     (tree / "metergate/__init__.py").write_text(f'"""Another version."""\n\n__version__ = "{version}"\n')
     gateway = tree / "edge/gateway.py"
     gateway.write_text(gateway.read_text() + end)
+    if end:
+        (tree / "central/store/migrations/versions/9999_broken.py").write_text(FAILS.format(head=head()))
     return tree
 
 

@@ -57,11 +57,16 @@ class Site:
         """Write the inventory; ``overrides`` are variables per host, on top."""
         self.inventory.mkdir(parents=True, exist_ok=True)
         (self.folder / "admin-password").write_text(f"{PASSWORD}\n")
+        center = {self.center.name: self._center()}
+        gateways = {machine.name: self._gateway(machine) for machine in self.gateways}
+        monitored: dict[str, Any] = {
+            name: {} for name, given in (center | gateways).items() if "monitoring_networks" in given
+        }
         hosts: dict[str, Any] = {
             "broker": {"hosts": {self.center.name: {}}},
-            "central": {"hosts": {self.center.name: self._center()}},
-            "gateways": {"hosts": {machine.name: self._gateway(machine) for machine in self.gateways}},
-            "monitored": {"hosts": {self.center.name: {}}},
+            "central": {"hosts": center},
+            "gateways": {"hosts": gateways},
+            "monitored": {"hosts": monitored},
         }
         everything = {"all": {"vars": self._everywhere(), "children": hosts}}
         (self.inventory / "hosts.json").write_text(json.dumps(everything, indent=1))

@@ -72,7 +72,7 @@ def test_a_gateways_request_is_signed_and_renewed_when_due(tmp_path: Path) -> No
     assert renewed["serial"] != first["serial"]
     new_hardware = command(ca, *sign, stdin=request(tmp_path, "gw-0001", tmp_path / "new.key"))
     assert new_hardware["changed"]
-    revoked = command(ca, "revoke", "gw-0001", "--keep-newest")
+    revoked = command(ca, "revoke", "gw-0001", "--keep", new_hardware["serial"].upper().zfill(40))
     assert revoked["revoked"] == [first["serial"], renewed["serial"]]
     assert verified(ca, "gw-0001", "sslclient") == ""
 

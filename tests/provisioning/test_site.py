@@ -5,34 +5,24 @@ go on from each other, in their order. Where a processor can only be emulated th
 METERGATE_VM=1 says so (``make test-provisioning``). METERGATE_VM_FOLDER keeps disks and state, to go on from there.
 """
 
-import asyncio
 import json
-import os
 import re
 import shutil
-import ssl
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, Final, TypeVar
+from collections.abc import Iterator
+from typing import Any, Final
 
 import httpx
 import pytest
 
-from central.store.engine import open_url
-from metergate.processes import Child, metergate
-from shared.intervals import ceil, floor
-from tests.ports import free_port
+from shared.intervals import floor
 from tests.provisioning import releases
-from tests.provisioning.image import image, missing
 from tests.provisioning.machine import Machine
-from tests.provisioning.site import BACKFILL_DAYS, PASSWORD, SERIAL, Run, Site, ended
-from tests.provisioning.tools import ANSIBLE, WITHOUT_ANSIBLE, program
-from tests.system.accounts import Account, profiles, streams
+from tests.provisioning.site import BACKFILL_DAYS, PASSWORD, SERIAL, Run
+from tests.provisioning.standing import CENTER, GATEWAY, Standing, begun, cut, place, until, without
+from tests.provisioning.tools import program
 
-T = TypeVar("T")
-GATEWAY, CENTER = "gw-0001", "center"
 #: As systemd-analyze counts; 0 is closed, 10 open.
 EXPOSURE: Final = 2.0
 OURS: Final = {
@@ -48,13 +38,6 @@ OURS: Final = {
 }
 
 
-def without() -> str:
-    """Why no machine can be tried here; empty when one can."""
-    if os.environ.get("METERGATE_VM") == "1":
-        return missing() or WITHOUT_ANSIBLE
-    return "virtual machines with emulated processors take an hour: METERGATE_VM=1, or make test-provisioning"
-
-
 pytestmark = [
     pytest.mark.provisioning,
     pytest.mark.xdist_group("site"),
@@ -63,166 +46,10 @@ pytestmark = [
 ]
 
 
-class Standing:
-    """The site as it stands, with what its tests share."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.meter_port = free_port()
-        base, bundles = image(), folder / "bundles"
-        releases.build(bundles, base)
-        switch = folder / "s"
-        self.center = Machine(base, folder, CENTER, 1, switch=switch, memory=1024, web=free_port())
-        self.gateway = Machine(base, folder, GATEWAY, 2, switch=switch, meter_port=self.meter_port)
-        self.site = Site(folder, ANSIBLE / "ansible-playbook", bundles, self.center, [self.gateway])
-        self.site.write()
-        command = metergate("edge", "simulate", "--meter", f"{SERIAL}@tcp:{self.meter_port}", "--days", "35")
-        self.meter = Child("meter", command, folder / "meter.log")
-        self.figures: dict[str, float] = {}
-
-    def begin(self) -> None:
-        self.center.start(wait=False)
-        self.figures["boot"] = self.gateway.start()
-        self.center.wait()
-
-    def end(self) -> None:
-        for machine in (self.gateway, self.center):
-            machine.cut_power()
-        self.meter.stop()
-
-    def stage(self, name: str) -> bool:
-        """Was it reached in this folder? (the folder may be an earlier run's)"""
-        return (self.folder / f"stage-{name}").exists()
-
-    def reached(self, name: str, **figures: float) -> None:
-        (self.folder / f"stage-{name}").write_text(json.dumps(figures))
-        print(f"\n{name}: {figures}")
-
-    def play(self, book: str, *options: str) -> Run:
-        """A playbook to its end; it must end well."""
-        began = time.monotonic()
-        run = self.site.play(book, *options)
-        (self.folder / f"{book}.log").write_text(run.said)
-        assert run.code == 0, run.said[-6000:]
-        print(f"\n{book} {' '.join(options)}: {time.monotonic() - began:.0f} s, changed {dict(run.changed)}")
-        return run
-
-    def status(self) -> dict[str, Any]:
-        """What the gateway says of itself; empty when it does not run."""
-        done = self.gateway.run("sudo metergate edge status /etc/metergate/gateway.toml --json")
-        return json.loads(done.out) if done.code == 0 else {}
-
-    def connected(self, seconds: float = 300) -> dict[str, Any]:
-        """Wait until the broker has accepted the gateway."""
-        until(
-            lambda: self.status().get("uplink", {}).get("state") == "connected",
-            seconds,
-            "the broker accepts the gateway",
-        )
-        return self.status()
-
-    def trust(self) -> ssl.SSLContext:
-        """Our own authority, and no other."""
-        return ssl.create_default_context(cafile=str(self.folder / "ca/ca.pem"))
-
-    def api(self, address: str) -> Any:
-        """What the aggregator answers over HTTPS, with a key made on its machine."""
-        key = self.folder / "api-key"
-        if not key.exists():
-            said = self.center.must(central("create-key --login admin --name tests --days 30"))
-            key.write_text(next(word for word in said.split() if word.startswith("mg_")))
-        with httpx.Client(verify=self.trust(), timeout=60) as client:
-            answer = client.get(
-                f"https://127.0.0.1:{self.center.web}/api/v1/{address}",
-                headers={"Authorization": f"Bearer {key.read_text()}"},
-            )
-        answer.raise_for_status()
-        return answer.json()
-
-    def copy(self, machine: Machine, source: str, target: Path) -> None:
-        """A file of a machine, read as root."""
-        with target.open("wb") as out:
-            subprocess.run([*machine.ssh(), f"sudo cat {source}"], stdout=out, check=True, timeout=300)
-
-    def account(self) -> Account:
-        """Everything the meter holds and the spool ever took against what the aggregator has, value for value."""
-        try:
-            self._rest()
-            now = int(time.time())
-            backup = self.center.must("sudo /opt/metergate/metergate-backup").strip().splitlines()[-1]
-            self.copy(self.center, f"/var/backups/metergate/{backup}.sqlite", self.folder / "central.sqlite")
-            for end in ("", "-wal"):
-                (self.folder / f"spool.db{end}").unlink(missing_ok=True)
-                if self.gateway.run(f"sudo test -s /var/lib/metergate/spool.db{end}").code == 0:
-                    self.copy(self.gateway, f"/var/lib/metergate/spool.db{end}", self.folder / f"spool.db{end}")
-        finally:
-            self.gateway.must("sudo systemctl start metergate-edge", timeout=240)
-        return asyncio.run(self._count(ceil(now - (BACKFILL_DAYS - 1) * 86400, 900), floor(now - 1200, 900)))
-
-    def _rest(self) -> None:
-        """Stop the gateway at a moment when all that it took is confirmed."""
-        for _ in range(10):
-            until(lambda: self.status().get("state", {}).get("spool_rows") == 0, 300, "everything is delivered")
-            self.gateway.must("sudo systemctl stop metergate-edge", timeout=240)
-            said = self.gateway.run("sudo metergate edge status /etc/metergate/gateway.toml --json").out
-            if json.loads(said)["spool"]["pending"] == 0:
-                return
-            self.gateway.must("sudo systemctl start metergate-edge", timeout=240)
-        raise AssertionError("something was read between the last confirmation and the stop, ten times")
-
-    async def _count(self, start: int, end: int) -> Account:
-        account = Account()
-        database = open_url(f"sqlite+aiosqlite:///{self.folder / 'central.sqlite'}")
-        try:
-            await profiles(database, SERIAL, start, end, account)
-            await streams(database, {GATEWAY: self.folder / "spool.db"}, account)
-        finally:
-            await database.close()
-        return account
-
-
-def central(command: str) -> str:
-    return f"cd / && sudo -u metergate metergate central --settings /etc/metergate/central.toml {command}"
-
-
-def until(ask: Callable[[], T], seconds: float, what: str) -> T:
-    end = time.monotonic() + seconds
-    while not (answer := ask()):
-        assert time.monotonic() < end, f"{what}: not within {seconds:.0f} s"
-        time.sleep(2)
-    return answer
-
-
 @pytest.fixture(scope="module")
 def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
-    kept = os.environ.get("METERGATE_VM_FOLDER")
-    folder = Path(kept) if kept else tmp_path_factory.mktemp("site")
-    folder.mkdir(parents=True, exist_ok=True)
-    standing = Standing(folder)
-    try:
-        standing.begin()
+    with begun(place(tmp_path_factory, "site")) as standing:
         yield standing
-    finally:
-        standing.end()
-
-
-def cut(standing: Standing, book: str, at: str, after: float) -> Run:
-    """Run a playbook, cut the gateway's power ``after`` seconds from the task ``at`` on; the machine starts again."""
-    process = standing.site.begin(book)
-    assert process.stdout is not None
-    said = []
-    for line in process.stdout:
-        said.append(line)
-        if at in line and standing.gateway.running:
-            time.sleep(after)
-            standing.gateway.cut_power()
-            process.terminate()
-    process.stdout.close()
-    process.wait(300)
-    run = ended(process.returncode, "".join(said))
-    assert not standing.gateway.running, f"the task {at!r} never came: {run.said[-3000:]}"
-    standing.gateway.start()
-    return run
 
 
 @pytest.fixture(scope="module")
@@ -254,6 +81,16 @@ def test_second_run_changes_nothing(standing: Standing) -> None:
     assert run.clean, f"{dict(run.changed)}: {run.said[-4000:]}"
 
 
+def test_another_authority_is_refused(standing: Standing) -> None:
+    """The medium was not plugged in: nobody is moved to a new authority unnoticed."""
+    certificate = "sudo sha256sum /etc/metergate/pki/gateway.pem /etc/metergate/pki/ca.pem"
+    before = standing.gateway.must(certificate)
+    run = standing.site.play("gateway.yml", "-e", f"pki_folder={standing.folder / 'not-plugged-in'}")
+    assert run.code != 0
+    assert "trusts another authority" in run.said, run.said[-3000:]
+    assert standing.gateway.must(certificate) == before
+
+
 def test_readings_come_from_the_meter_to_the_page(standing: Standing) -> None:
     """Meter, serial adapter, gateway, broker with certificates, ingest, nginx: values as the meter has them."""
     standing.connected()
@@ -269,10 +106,9 @@ def test_readings_come_from_the_meter_to_the_page(standing: Standing) -> None:
         return len(profile["values"]) == 80 and None not in profile["values"]
 
     until(whole, 600, "the profile of a day at the aggregator")
-    web = f"https://127.0.0.1:{standing.center.web}"
     with httpx.Client(verify=standing.trust(), timeout=60, headers={"Accept": "text/html"}) as client:
-        client.post(f"{web}/login", data={"login": "admin", "password": PASSWORD})
-        page = client.get(f"{web}/meters/{SERIAL}")
+        client.post(f"{standing.web}/login", data={"login": "admin", "password": PASSWORD})
+        page = client.get(f"{standing.web}/meters/{SERIAL}")
     assert page.status_code == 200
     assert SERIAL in page.text
     assert "kWh" in page.text
@@ -425,12 +261,11 @@ def test_strangers_are_refused_and_logged(standing: Standing) -> None:
 
 
 def update(standing: Standing, bundle: str, *, cut_after: float | None = None) -> Run:
-    standing.api("me")  # makes the key
     given = {
         "release_bundle": standing.site.bundles / bundle,
-        "update_api": f"https://127.0.0.1:{standing.center.web}",
+        "update_api": standing.web,
         "update_api_ca": standing.folder / "ca/ca.pem",
-        "update_api_key_file": standing.folder / "api-key",
+        "update_api_key_file": standing.key(),
     }
     options = [part for name, value in given.items() for part in ("-e", f"{name}={value}")]
     if cut_after is not None:
