@@ -177,7 +177,9 @@ def export(config: Path, style: str, meter: str | None, output: Path | None) -> 
 @click.option("--anew", is_flag=True, help="Begin with a new key, whatever is there or goes on.")
 @click.option("--wait", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Minutes to wait.")
 @said
-def enrol(server: str, code: str, pin: str, ca: Path | None, folder: Path, group: str | None, anew: bool, wait: float) -> None:
+def enrol(
+    server: str, code: str, pin: str, ca: Path | None, folder: Path, group: str | None, anew: bool, wait: float
+) -> None:
     """Bring this gateway in with a one-time code: a key is made here, an operator approves, the certificate comes.
 
     Interrupted, the same command goes on with the same key and request.

@@ -22,6 +22,7 @@ from edge.export import named
 from edge.fleet import Fleet, build_fleet
 from edge.forwarder import Forwarder
 from edge.guardian import CloseReason
+from edge.light import LEDS, flash, flashes
 from edge.lines.contract import LineClass
 from edge.logs import configure
 from edge.poller.reader import Reader
@@ -30,6 +31,7 @@ from edge.poller.worker import LineWorker
 from edge.spool import Level, Spool
 from edge.systemd import notify, watchdog_interval
 from edge.telemetry.collector import Collector, SpoolDepth
+from edge.uplink import LinkState
 from edge.uplink import Uplink as UplinkTask
 from shared.wire import GatewayConfig, GatewayState, Progress
 
@@ -115,6 +117,8 @@ class Gateway:
                 group.create_task(self._control(reader), name="local control"),
                 group.create_task(self._finish(commander, interrupted), name="finish"),
             ]
+            if self.config.light.led:
+                tasks.append(group.create_task(flash(LEDS / self.config.light.led, self._flashes), name="light"))
             for name, line in self.fleet.lines.items():
                 units = self.fleet.on(name)
                 if line.enabled and units:
@@ -139,6 +143,10 @@ class Gateway:
                     task.cancel()
         log.info("gateway ends", reason=ending.value)
         return ending
+
+    def _flashes(self) -> int:
+        silent = sum(meter.state != "ok" for meter in self.fleet.meter_states(time.time()))
+        return flashes(connected=self.uplink.link.state is LinkState.CONNECTED, silent=silent)
 
     # -- what is told ------------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from edge.config.model import (
     RENAMED,
     Config,
     Forward,
+    Light,
     LineBase,
     Log,
     Meter,
@@ -28,7 +29,8 @@ from edge.config.model import (
 
 #: Table -> its struct, for the walk over keys; lists of tables carry the key that names their members.
 TABLES: Final[dict[str, type[msgspec.Struct]]] = {
-    "uplink": Uplink, "spool": Spool, "log": Log, "permissions": Permissions, "remote": Remote, "schedule": Schedule,
+    "uplink": Uplink, "spool": Spool, "log": Log, "light": Light, "permissions": Permissions, "remote": Remote,
+    "schedule": Schedule,
 }  # fmt: skip
 LISTS: Final[dict[str, tuple[str, type[msgspec.Struct] | None]]] = {
     "modules": ("name", Module),

@@ -38,6 +38,12 @@ class Log(Table, frozen=True):
     format: Literal["console", "json"] = "console"
 
 
+class Light(Table, frozen=True):
+    """The lamp that shows how things are: ``led`` is a name under ``/sys/class/leds``; without it none is used."""
+
+    led: Annotated[str, Meta(max_length=64, pattern=r"^[^/\s.]?[^/\s]*$")] = ""
+
+
 class Permissions(Table, frozen=True):
     """What commands from the aggregator may do here, whatever else allows it."""
 
@@ -179,6 +185,7 @@ class Config(Table, frozen=True):
     spool: Spool
     zone: Annotated[str, Meta(min_length=1, max_length=64)] = "America/Sao_Paulo"
     log: Log = Log()
+    light: Light = Light()
     permissions: Permissions = Permissions()
     remote: Remote = Remote()
     schedule: Schedule = Schedule()

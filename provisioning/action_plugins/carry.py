@@ -2,8 +2,9 @@
 
     - carry: {src: FOLDER ON THE CONTROLLER, dest: FOLDER ON THE MACHINE, near: FOLDERS ON THE MACHINE}
 
-What lies in one of the folders ``near`` (a pattern such as /opt/bundles/*) already is linked from there. Changed when a file was missing there or another. Files of ``dest`` that ``src`` does not have are left alone. The
-machine needs sha256sum and tar, no Python. A file has its name only when it is whole and on disk.
+What lies in one of the folders ``near`` (a pattern such as /opt/bundles/*) already is linked from there. Changed when a
+file was missing there or another. Files of ``dest`` that ``src`` does not have are left alone. The machine needs
+sha256sum and tar, no Python. A file has its name only when it is whole and on disk.
 """
 
 import hashlib
@@ -57,7 +58,11 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible has no types
         """Compare by checksum, send what differs."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         _, given = self.validate_argument_spec(
-            {"src": {"type": "path", "required": True}, "dest": {"type": "path", "required": True}, "near": {"type": "str"}}
+            {
+                "src": {"type": "path", "required": True},
+                "dest": {"type": "path", "required": True},
+                "near": {"type": "str"},
+            }
         )
         source, place = Path(given["src"]), shlex.quote(given["dest"])
         files = sorted(path for path in source.iterdir() if path.is_file()) if source.is_dir() else []
@@ -66,7 +71,11 @@ class ActionModule(ActionBase):  # type: ignore[misc] # Ansible has no types
         sums = {file: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
         there = self._sums(f"{place}/*")
         wanted = [file for file in files if there.get(f"{given['dest']}/{file.name}") != sums[file]]
-        near = {found: path for path, found in self._sums(f"{given['near']}/*").items()} if wanted and given["near"] else {}
+        near = (
+            {found: path for path, found in self._sums(f"{given['near']}/*").items()}
+            if wanted and given["near"]
+            else {}
+        )
         links = [(near[sums[file]], file.name) for file in wanted if sums[file] in near]
         carried = [file for file in wanted if sums[file] not in near]
         result |= {"changed": bool(wanted), "carried": [file.name for file in carried]}

@@ -343,7 +343,9 @@ def _parser() -> argparse.ArgumentParser:
     revoke.add_argument("name")
     reasons = [reason.value for reason in x509.ReasonFlags if reason.value not in ("unspecified", "removeFromCRL")]
     revoke.add_argument("--reason", choices=reasons, default="cessationOfOperation")
-    revoke.add_argument("--keep", type=_serial, default=0, metavar="SERIAL", help="spare this one, as openssl writes it")
+    revoke.add_argument(
+        "--keep", type=_serial, default=0, metavar="SERIAL", help="spare this one, as openssl writes it"
+    )
     crl = commands.add_parser("crl", help="the list of revoked certificates, when it is due")
     crl.add_argument("--days", type=int, default=365)
     listing = commands.add_parser("list", help="certificates in force")
