@@ -18,7 +18,7 @@ from tests.provisioning.image import Image
 
 QEMU: Final = "qemu-system-x86_64"
 #: An emulated processor is slow, and others may be at work beside it.
-BOOT_SECONDS: Final = 240
+BOOT_SECONDS: Final = 400
 #: An old processor is emulated with a quarter less work than the newest; the wheels' libraries ask for x86-64-v2.
 PROCESSOR: Final = {
     "kvm": ("kvm", "-cpu", "max"),

@@ -28,6 +28,8 @@ pytestmark = [
 ]
 #: A password that the aggregator's settings name.
 SECRET: Final = "a mail server's password"
+#: The one that the machine has: of its keyboard.
+LAMP: Final = "input0::capslock"
 WARNS: Final = "waits for its certificate"
 
 
@@ -52,6 +54,7 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
         "host_data_device": "/dev/vdb",
         "gateway_config_from": "central",
         "gateway_certificate": "enrolment",
+        "gateway_led": LAMP,
         "monitoring_networks": ["10.80.0.0/24"],
     }
     with begun(folder, {CENTER: center, GATEWAY: gateway}, data_disk="1G") as it:
@@ -132,6 +135,12 @@ FETCH: Final = """
 import sys, urllib.request
 print(urllib.request.urlopen(f"http://{sys.argv[1]}:9100/metrics", timeout=60).read().decode())
 """
+
+
+def test_the_lamp_flashes(standing: Standing) -> None:
+    """Within the service's sandbox; in five seconds it was lit and dark."""
+    look = f"for i in $(seq 50); do cat /sys/class/leds/{LAMP}/brightness; sleep 0.1; done"
+    assert set(standing.gateway.must(look).split()) == {"0", "1"}
 
 
 def test_central_changes_the_configuration(standing: Standing) -> None:
