@@ -205,9 +205,8 @@ def enter(standing: Standing, login: str) -> None:
 def test_backup_and_log_of_changes(standing: Standing) -> None:
     """A base, something after it, a damaged database: with the log all is back, alone only what the base has."""
     enter(standing, "before")
-    backup = (
-        standing.center.must("sudo -u postgres /opt/metergate/metergate-backup", timeout=400).strip().splitlines()[-1]
-    )
+    standing.center.must("sudo systemctl start metergate-backup.service", timeout=400)
+    backup = standing.center.must("sudo /opt/metergate/metergate-restore").split()[-1]
     enter(standing, "after")
     assert {"before", "after"} <= names(standing)
     standing.center.must(
@@ -215,13 +214,13 @@ def test_backup_and_log_of_changes(standing: Standing) -> None:
         "sudo systemctl kill -s KILL postgresql@15-main; sleep 3; sudo systemctl stop postgresql@15-main; "
         "sudo sh -c 'rm -rf /var/lib/postgresql/15/main/base/*'"
     )
-    said = standing.center.must(f"sudo /opt/metergate/metergate-restore {backup}.base", timeout=600)
+    said = standing.center.must(f"sudo /opt/metergate/metergate-restore {backup}", timeout=600)
     assert "restored" in said
     serving(standing)
     assert {"before", "after"} <= names(standing)
     account = standing.account()
     assert not account.lost + account.changed + account.doubled, str(account)
-    standing.center.must(f"sudo /opt/metergate/metergate-restore {backup}.base alone", timeout=600)
+    standing.center.must(f"sudo /opt/metergate/metergate-restore {backup} alone", timeout=600)
     serving(standing)
     assert "before" in names(standing)
     assert "after" not in names(standing)
