@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from central.errors import Refused
-from central.settings import EnrolmentSettings, SettingsError
+from central.settings import BrokerSettings, EnrolmentSettings, SettingsError
 
 #: Clocks of gateways that were off for long are behind: a certificate begins a day before it was made.
 _BACKDATE: Final = dt.timedelta(days=1)
@@ -161,6 +161,18 @@ _FOR_SIGNATURES: Final = x509.KeyUsage(
 def end_of(text: str) -> int | None:
     """The instant at which a stored certificate ends (UTC s); None without one."""
     return int(x509.load_pem_x509_certificate(text.encode()).not_valid_after_utc.timestamp()) if text else None
+
+
+def own_names(settings: BrokerSettings) -> frozenset[str]:
+    """What central is called at the broker: a gateway of that name could do there what central may."""
+    names = {settings.username}
+    if settings.cert_file:
+        try:
+            subject = x509.load_pem_x509_certificate(Path(settings.cert_file).read_bytes()).subject
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"broker.cert_file {settings.cert_file!r} cannot be used: {error}") from error
+        names.update(str(each.value) for each in subject.get_attributes_for_oid(NameOID.COMMON_NAME))
+    return frozenset(names - {""})
 
 
 def server_pin(file: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 from litestar import Request
 
-from central.enrolment.certificates import Issuer, server_pin
+from central.enrolment.certificates import Issuer, own_names, server_pin
 from central.enrolment.service import CannotSign
 from central.errors import Conflict
 from central.settings import EnrolmentSettings, SettingsError
@@ -28,6 +28,14 @@ def enrol_command(request: Request[Any, Any, Any]) -> Callable[[str], str]:
         raise Conflict(f"The code cannot be shown with the server's key: {error}.") from error
     begin, end = f"metergate edge enrol --server {server_address(request)} --code", f" --pin {pin}" if pin else ""
     return lambda code: f"{begin} {code}{end}"
+
+
+def reserved_names(request: Request[Any, Any, Any]) -> frozenset[str]:
+    """Names that no gateway may have; :class:`Conflict` when they cannot be found out."""
+    try:
+        return own_names(request.app.state.settings.broker)
+    except SettingsError as error:
+        raise Conflict(f"No code can be made: {error}.") from error
 
 
 def issuer_of(request: Request[Any, Any, Any]) -> Issuer | None:

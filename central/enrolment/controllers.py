@@ -14,7 +14,7 @@ from central.api.paging import DEFAULT_LIMIT, Cursor, Limit, answer, decode_numb
 from central.api.query import instant_text, parse_choice
 from central.api.schemas import Page
 from central.enrolment import device, service
-from central.enrolment.command import enrol_command, issuer_of
+from central.enrolment.command import enrol_command, issuer_of, reserved_names
 from central.enrolment.schemas import (
     AskedOut,
     AskIn,
@@ -102,7 +102,8 @@ class EnrolmentController(Controller):
     ) -> Response[NewEnrolmentOut]:
         """Make a code for a gateway (201); it is in this answer and never again."""
         hours, command = request.app.state.settings.enrolment.code_hours, enrol_command(request)
-        made = await service.make_code(db, principal, data.gateway, hours, new=data.new)
+        reserved = reserved_names(request)
+        made = await service.make_code(db, principal, data.gateway, hours, new=data.new, reserved=reserved)
         body = NewEnrolmentOut(made.text, command(made.text), EnrolmentOut.of(made.view))
         where = f"/api/v1/enrolments/{made.view.row.id}"
         return Response(body, status_code=201, headers={"Location": where})

@@ -60,15 +60,20 @@ class View:
         return "expired" if over else self.row.state
 
 
-async def make_code(db: AsyncSession, who: Principal, key: str, hours: int, *, new: bool = False) -> NewCode:
+async def make_code(
+    db: AsyncSession, who: Principal, key: str, hours: int, *, new: bool = False, reserved: Collection[str] = ()
+) -> NewCode:
     """Make a code for a gateway; with ``new`` the gateway is entered into the registry where it is not in it yet.
 
-    Raises :class:`Refused`, :class:`OutOfReach` (a new gateway needs the permission everywhere), :class:`Conflict`.
+    Raises :class:`Refused` (also for the names ``reserved``), :class:`OutOfReach` (a new gateway needs the permission
+    everywhere), :class:`Conflict`.
     """
     try:
         check_id(key, "gateway")
     except IdError as error:
         raise Refused("gateway", str(error)) from error
+    if key in reserved:
+        raise Refused("gateway", f"{key!r} is central's own name at the broker: choose another")
     gateway = await _gateway(db, who, key, new=new)
     now = int(time.time())
     open_ones = select(func.count()).where(

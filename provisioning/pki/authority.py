@@ -225,7 +225,9 @@ class Authority:
         try:
             return x509.load_pem_x509_certificate((self.folder / "ca.pem").read_bytes())
         except FileNotFoundError:
-            raise AuthorityError(f"there is no authority in {self.folder}: begin one with 'init'") from None
+            raise AuthorityError(
+                f"there is no authority in {self.folder}: is its medium plugged in? A new one is begun with 'init'"
+            ) from None
 
     def _ca_key(self) -> ec.EllipticCurvePrivateKey:
         try:
@@ -241,7 +243,9 @@ class Authority:
         except FileNotFoundError:
             if self._dry:
                 return []
-            raise AuthorityError(f"there is no authority in {self.folder}: begin one with 'init'") from None
+            raise AuthorityError(
+                f"there is no authority in {self.folder}: is its medium plugged in? A new one is begun with 'init'"
+            ) from None
         return rows
 
     def _save_index(self, rows: list[dict[str, str]]) -> None:

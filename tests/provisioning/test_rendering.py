@@ -85,8 +85,8 @@ def test_the_firewall_is_taken(rendered: Path, tmp_path: Path, host: str) -> Non
 @pytest.mark.skipif(missing("sh") is None, reason="no shell")
 def test_scripts_are_shell(rendered: Path) -> None:
     scripts = [path for path in rendered.glob("*/metergate-*") if not path.suffix]
-    scripts += [ROLES / "host/files/metergate-stale", ROLES / "release/files/metergate-install"]
-    assert len(scripts) == 8
+    scripts += list(ROLES.glob("*/files/metergate-*"))
+    assert len(scripts) == 10
     for script in scripts:
         done = subprocess.run(["sh", "-n", str(script)], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

@@ -9,7 +9,7 @@ from litestar.response import Redirect, Response
 from central.accounts.permissions import Permission, may
 from central.accounts.reach import is_part
 from central.enrolment import service
-from central.enrolment.command import enrol_command, issuer_of, server_address
+from central.enrolment.command import enrol_command, issuer_of, reserved_names, server_address
 from central.enrolment.states import PENDING
 from central.errors import CentralError, Conflict, NotFound, OutOfReach
 from central.registry import service as registry
@@ -47,7 +47,7 @@ async def make_code(request: Web, db: Db, principal: Who) -> Response[Any]:
     hours = request.app.state.settings.enrolment.code_hours
     try:
         command_of = enrol_command(request)
-        made = await service.make_code(db, principal, key, hours, new=new)
+        made = await service.make_code(db, principal, key, hours, new=new, reserved=reserved_names(request))
     except CentralError as error:
         return await _list(request, db, principal, 422, _problem(error, key, new), key, new)
     command = command_of(made.text)
@@ -145,5 +145,7 @@ def _problem(error: CentralError, key: str, new: bool) -> str:
             return str(error)
         case _ if key and not new and "say that it is new" in str(error):
             return gettext("There is no gateway %(key)s yet. Tick that it is new to enter it.") % {"key": key}
+        case _ if "own name at the broker" in str(error):
+            return gettext("%(key)s is the aggregator's own name at the broker: choose another.") % {"key": key}
         case _:
             return gettext("An id has 1 to 48 letters without accents, digits, - _ and dots, a letter or digit first.")

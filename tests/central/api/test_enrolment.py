@@ -17,7 +17,7 @@ from central.enrolment.models import Enrolment
 from central.enrolment.states import STATES, after
 from central.errors import Conflict
 from central.registry.models import Gateway
-from central.settings import EnrolmentSettings, RetentionSettings
+from central.settings import BrokerSettings, EnrolmentSettings, RetentionSettings
 from central.store.engine import Database
 from central.store.jobs import forget
 from tests.central.enrolment.requests import csr, make_issuer, new_key
@@ -54,6 +54,29 @@ async def told(database: Database) -> list[tuple[str, str, str]]:
     async with database.read() as db:
         query = select(AuditEntry.author, AuditEntry.action, AuditEntry.key).where(AuditEntry.kind == "enrolment")
         return [tuple(row) for row in await db.execute(query.order_by(AuditEntry.id))]  # type: ignore[misc]
+
+
+async def test_no_gateway_gets_the_name_that_central_has_at_the_broker(
+    database: Database, database_url: str, ours: Side, tmp_path: Path
+) -> None:
+    """Whoever has that name in a certificate may order every gateway about."""
+    make_issuer(tmp_path, "center-1")
+    broker = BrokerSettings(username="center-2", cert_file=str(tmp_path / "issuer.pem"))
+    async with running(database_url, broker=broker) as client:
+        for name in ("center-1", "center-2"):
+            answer = await client.post(
+                "/api/v1/enrolments", json={"gateway": name, "new": True}, headers=person(ours.session)
+            )
+            assert answer.status_code == 422, answer.text
+            assert "own name at the broker" in answer.text
+        await make(client, ours, "center-3", new=True)
+        (tmp_path / "issuer.pem").write_text("damaged")
+        answer = await client.post("/api/v1/enrolments", json={"gateway": "gw-1"}, headers=person(ours.session))
+        assert answer.status_code == 409, answer.text
+        assert "broker.cert_file" in answer.text
+    async with database.read() as db:
+        keys = set(await db.scalars(select(Gateway.key)))
+    assert not keys & {"center-1", "center-2"}
 
 
 async def test_from_code_to_certificate_with_an_issuer(
