@@ -109,7 +109,13 @@ class Site:
             "gateway_adapters": [{"name": "optical", "match": {"ID_VENDOR_ID": "0403", "ID_MODEL_ID": "6001"}}],
             "gateway_lines": [{"name": "optical", "kind": "serial", "address": "/dev/metergate/optical"}],
             "gateway_meters": [{**meter, "forward": {"port": 14001, "allow": [CCEE]}}],
-            "gateway_schedule": {"instantaneous": 10, "registers": 60, "profile": 60, "backfill_days": BACKFILL_DAYS},
+            "gateway_schedule": {
+                "instantaneous": 10,
+                "registers": 60,
+                "profile": 60,
+                "backfill_days": BACKFILL_DAYS,
+                "ccee_window": "",
+            },
             "gateway_trial_seconds": 120,
             **self.overrides.get(machine.name, {}),
         }
