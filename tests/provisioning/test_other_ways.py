@@ -71,7 +71,8 @@ def test_it_reads_before_it_has_a_certificate(standing: Standing) -> None:
         status = until(lambda: standing.status() if "uplink" in standing.status() else {}, 300, "the gateway runs")
         assert "gateway.pem" in status["uplink"]["error"], status["uplink"]
         until(lambda: standing.status()["state"]["spool_rows"] > 3, 300, "readings in the spool")
-    assert standing.gateway.must("mountpoint /var/lib/metergate /etc/metergate || true")
+    for folder in ("/var/lib/metergate", "/etc/metergate"):
+        assert "/dev/vdb" in standing.gateway.must(f"findmnt --noheadings --output SOURCE --mountpoint {folder}")
 
 
 def test_enrolment(standing: Standing) -> None:
