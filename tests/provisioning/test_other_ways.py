@@ -69,7 +69,7 @@ def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Standing]:
 def test_it_reads_before_it_has_a_certificate(standing: Standing) -> None:
     if not standing.stage("enrolled"):
         status = until(lambda: standing.status() if "uplink" in standing.status() else {}, 300, "the gateway runs")
-        assert "gateway.pem" in status["uplink"]["error"], status["uplink"]
+        assert "/etc/metergate/pki/ca.pem: No such file" in status["uplink"]["error"], status["uplink"]
         until(lambda: standing.status()["state"]["spool_rows"] > 3, 300, "readings in the spool")
     for folder in ("/var/lib/metergate", "/etc/metergate"):
         assert "/dev/vdb" in standing.gateway.must(f"findmnt --noheadings --output SOURCE --mountpoint {folder}")

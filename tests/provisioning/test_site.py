@@ -82,10 +82,17 @@ def test_second_run_changes_nothing(standing: Standing) -> None:
 
 
 def test_another_authority_is_refused(standing: Standing) -> None:
-    """The medium was not plugged in: nobody is moved to a new authority unnoticed."""
+    """The medium is not plugged in, or is another: nobody is moved to a new authority unnoticed."""
     certificate = "sudo sha256sum /etc/metergate/pki/gateway.pem /etc/metergate/pki/ca.pem"
     before = standing.gateway.must(certificate)
-    run = standing.site.play("gateway.yml", "-e", f"pki_folder={standing.folder / 'not-plugged-in'}")
+    folder = standing.folder / "another-authority"
+    if not folder.exists():
+        run = standing.site.play("gateway.yml", "-e", f"pki_folder={folder}")
+        assert run.code != 0
+        assert "is its medium plugged in?" in run.said, run.said[-3000:]
+    another = program("pki/authority.py").Authority(folder)
+    another.locked(lambda: another.init("Another", 3650))
+    run = standing.site.play("gateway.yml", "-e", f"pki_folder={folder}")
     assert run.code != 0
     assert "trusts another authority" in run.said, run.said[-3000:]
     assert standing.gateway.must(certificate) == before
