@@ -41,7 +41,7 @@ class Log(Table, frozen=True):
 class Light(Table, frozen=True):
     """The lamp that shows how things are: ``led`` is a name under ``/sys/class/leds``; without it none is used."""
 
-    led: Annotated[str, Meta(max_length=64, pattern=r"^[^/\s.]?[^/\s]*$")] = ""
+    led: Annotated[str, Meta(max_length=64, pattern=r"^([^/\s.][^/\s]*)?$")] = ""
 
 
 class Permissions(Table, frozen=True):
