@@ -40,6 +40,15 @@ def without() -> str:
     return "virtual machines with emulated processors take an hour: METERGATE_VM=1, or make test-provisioning"
 
 
+#: Of every module that goes over a site: they share a worker, and are passed over with the reason that without() names.
+MARKS: Final = [
+    pytest.mark.provisioning,
+    pytest.mark.xdist_group("site"),
+    pytest.mark.timeout(5400),
+    pytest.mark.skipif(bool(without()), reason=without()),
+]
+
+
 class Standing:
     """The site as it stands, with what its tests share."""
 
@@ -57,11 +66,10 @@ class Standing:
         self.site.write()
         command = metergate("edge", "simulate", "--meter", f"{SERIAL}@tcp:{self.meter_port}", "--days", "35")
         self.meter = Child("meter", command, folder / "meter.log")
-        self.figures: dict[str, float] = {}
 
     def begin(self) -> None:
         self.center.start(wait=False)
-        self.figures["boot"] = self.gateway.start()
+        self.gateway.start()
         self.center.wait()
 
     def end(self) -> None:

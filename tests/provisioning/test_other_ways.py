@@ -17,15 +17,10 @@ import pytest
 from metergate.processes import Child, metergate
 from tests.provisioning import releases
 from tests.provisioning.site import SERIAL
-from tests.provisioning.standing import CENTER, GATEWAY, Standing, begun, place, until, without
+from tests.provisioning.standing import CENTER, GATEWAY, MARKS, Standing, begun, place, until
 from tests.provisioning.tools import PROVISIONING
 
-pytestmark = [
-    pytest.mark.provisioning,
-    pytest.mark.xdist_group("site"),
-    pytest.mark.timeout(5400),
-    pytest.mark.skipif(bool(without()), reason=without()),
-]
+pytestmark = MARKS
 #: A password that the aggregator's settings name.
 SECRET: Final = "a mail server's password"
 #: The one that the machine has: of its keyboard.

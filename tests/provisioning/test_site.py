@@ -21,7 +21,7 @@ from shared.intervals import floor
 from tests.provisioning import releases
 from tests.provisioning.machine import Machine
 from tests.provisioning.site import BACKFILL_DAYS, PASSWORD, SERIAL, Run
-from tests.provisioning.standing import CENTER, GATEWAY, Standing, begun, cut, place, until, without
+from tests.provisioning.standing import CENTER, GATEWAY, MARKS, Standing, begun, cut, place, until
 from tests.provisioning.tools import program
 
 #: As systemd-analyze counts; 0 is closed, 10 open.
@@ -39,12 +39,7 @@ OURS: Final = {
 }
 
 
-pytestmark = [
-    pytest.mark.provisioning,
-    pytest.mark.xdist_group("site"),
-    pytest.mark.timeout(5400),
-    pytest.mark.skipif(bool(without()), reason=without()),
-]
+pytestmark = MARKS
 
 
 @pytest.fixture(scope="module")
