@@ -85,6 +85,8 @@ class Uplink:
         self.settings = settings
         self.counters = Counters()
         self.link = Link(settings.reconnect_max_seconds)
+        if not settings.cert_file:  # files of one that has its own certificate may come later, by enrolment; others not
+            settings.tls_context()
         self._state, self._config, self._on_command = state, config, on_command
         self._window = Window(spool.cursor, limit=settings.window, wait=settings.ack_seconds)
         self._stream = spool.spool_id
