@@ -99,7 +99,9 @@ function mountSearch(field, list) {
 const shownTree = () => document.querySelector(".panel-tree:not([hidden]) [role=tree]");
 
 function openLevel(list) {
-  if (list && !list.childElementCount && isOpen()) htmx.trigger(list, "open");
+  if (!list || list.childElementCount || !isOpen()) return;
+  htmx.process(list); // what has just come is known to htmx only a moment later: a key pressed before that would be lost
+  htmx.trigger(list, "open");
 }
 
 function chooseTab(view) {
