@@ -8,6 +8,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := .stamps
+# many tests wait for a clock or another process: one more than there are processors
+WORKERS ?= $(shell echo $$(($$(nproc) + 1)))
 
 .PHONY: help demo test test-provisioning check format wheel ansible bundle bench bench-instructions lock clean
 
@@ -18,7 +20,7 @@ demo: $(STAMPS)/demo-system $(STAMPS)/build $(STAMPS)/assets ## everything on th
 	@exec $(BIN)/metergate demo
 
 test: $(STAMPS)/test-system $(STAMPS)/provision check ## all checks and all tests
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup tests
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup tests
 
 test-provisioning: $(STAMPS)/provisioning-system $(STAMPS)/build $(STAMPS)/assets $(STAMPS)/provision ## roles and playbooks on virtual machines: an hour where there is no KVM
 	METERGATE_VM=1 $(BIN)/python -m pytest -q --durations=0 --durations-min=30 tests/provisioning

@@ -1,5 +1,6 @@
 """Fixtures for everybody."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,8 +16,15 @@ settings.load_profile("shared machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long ones first: at the end one of two processes would wait for them alone."""
+    """The long ones first: at the end one process would wait for them alone."""
     items.sort(key=lambda item: item.get_closest_marker("system") is None)
+
+
+def pytest_collection_finish() -> None:
+    """What is there now stays for the whole run: looking through all of it again and again took a fifth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.fixture(autouse=True)

@@ -80,6 +80,11 @@ class Cluster:
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", _ACCOUNT, *template, name)
         return f"postgresql+asyncpg://{_ACCOUNT}@127.0.0.1:{self.port}/{name}"
 
+    def drop(self, url: str) -> None:
+        """Remove a database, whoever is connected: a thousand of them at the end would take a minute."""
+        name = url.rpartition("/")[2]
+        self._run("dropdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", _ACCOUNT, "--force", name)
+
     def _as(self, program: str, *arguments: str) -> list[str]:
         command = [str(self._bin / program), *arguments]
         return ["runuser", "-u", _ACCOUNT, "--", *command] if self._root else command

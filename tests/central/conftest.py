@@ -46,16 +46,19 @@ def postgres_template(postgres: Cluster) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """URL of an empty database; of one with this program's schema for a test that asks for ``database`` as well."""
     migrated = "database" in request.fixturenames
     if request.param == "sqlite":
         file = tmp_path / "central.sqlite"
         if migrated:
             shutil.copyfile(request.getfixturevalue("sqlite_template"), file)
-        return f"sqlite+aiosqlite:///{file}"
+        yield f"sqlite+aiosqlite:///{file}"
+        return
     cluster: Cluster = request.getfixturevalue("postgres")
-    return cluster.new_database(request.getfixturevalue("postgres_template") if migrated else None)
+    url = cluster.new_database(request.getfixturevalue("postgres_template") if migrated else None)
+    yield url
+    cluster.drop(url)
 
 
 @pytest_asyncio.fixture

@@ -16,7 +16,7 @@ import pytest
 from edge.simulators.load import LoadReplay
 from metergate.processes import free_port
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(280)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
 METER = "12345601"
 ARRIVAL_SECONDS = 150.0
@@ -36,7 +36,11 @@ class Demo:
                 start_new_session=True,
                 env={**os.environ, "COLUMNS": "100"},
             )
-        text = self._wait_for(r"Ctrl-C ends everything")
+        try:
+            text = self._wait_for(r"Ctrl-C ends everything")
+        except AssertionError:
+            self.kill()
+            raise
         self.password = self._find(r"Password\s+(\S+)", text)
         self.client = httpx.Client(base_url=self._find(r"Open\s+(\S+?)/?\s", text), timeout=30)
         answer = self.client.post(
@@ -60,7 +64,7 @@ class Demo:
             self.process.terminate()
             self.process.wait(30)
 
-    def _wait_for(self, pattern: str, seconds: float = 60.0) -> str:
+    def _wait_for(self, pattern: str, seconds: float = 120.0) -> str:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             text = self.log.read_text(errors="replace")

@@ -143,7 +143,8 @@ def test_the_pages_are_found(pages: list[str]) -> None:
 def test_every_page(browser: Any, address: str, pages: list[str], code: str, locale: str, sizes: Any) -> None:
     foreign = _untranslated(code)
     wrong: list[tuple[str, Any]] = []
-    with visit(browser, address, sizes[0], locale, color_scheme="light" if code == "ru" else "dark") as watched:
+    scheme = "light" if code == "ru" else "dark"
+    with visit(browser, address, sizes[0], locale, color_scheme=scheme, reduced_motion="reduce") as watched:
         for path in pages:
             watched.page.set_viewport_size(sizes[0])
             watched.faults.clear()
