@@ -24,6 +24,7 @@ from shared.wire import GatewayState, GatewayTelemetry, LineState, MeterState, M
 _TOLD: Final = tuple(range(0, 7 * 86400, 43_200))
 _LINES: Final = 4
 _SILENT_AFTER: Final = 2 * 86400
+_SILENT: Final = "meter {}: command 21 was sent 7 times without an answer"
 #: Meters to one open alarm.
 _PER_ALARM: Final = 2500
 
@@ -69,7 +70,7 @@ def _state(plan: Plan, customers: Any, at: int, online: bool, rng: Any) -> Gatew
         meters.append(
             MeterState(
                 plan.meter_key(n), f"rf-{n % _LINES + 1}", state, "abnt", last,
-                "no answer after 3 attempts" if state == "unreachable" else "", plan.module_key(n),
+                _SILENT.format(plan.meter_key(n)) if state == "unreachable" else "", plan.module_key(n),
             )
         )  # fmt: skip
     lines = [LineState(f"rf-{n + 1}", "idle", since=at - 600) for n in range(_LINES)]

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from central.accounts.principal import Principal
 from central.web import ccee_words, i18n, labels, rights_words
+from central.web.told import told
 
 _FOLDER: Final = Path(__file__).parent
 _STATIC: Final = _FOLDER / "static"
@@ -119,6 +120,7 @@ def environment() -> Environment:
         nothing=i18n.NOTHING,
     )
     env.filters["json"] = _json
+    env.filters["told"] = told
     return env
 
 

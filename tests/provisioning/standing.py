@@ -71,6 +71,15 @@ class Standing:
         self.center.start(wait=False)
         self.gateway.start()
         self.center.wait()
+        if self.stage("center"):  # in a folder of an earlier run: what was provisioned comes up by itself
+            until(self._serves, 300, "the aggregator's pages after its start")
+
+    def _serves(self) -> bool:
+        with httpx.Client(verify=self.trust(), timeout=60) as client:
+            try:
+                return client.get(f"{self.web}/healthz").is_success
+            except httpx.TransportError:
+                return False
 
     def end(self) -> None:
         for machine in (self.gateway, self.center):

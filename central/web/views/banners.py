@@ -119,15 +119,20 @@ def of_gateway(view: GatewayView, zone: ZoneInfo) -> list[Banner]:
                 gettext("It goes on reading and delivers when it is back: nothing is lost meanwhile."),
             )
         )
-    told = view.summary
-    if told:
-        for alarm in told.alarms:
+    summary = view.summary
+    if summary:
+        for alarm in summary.alarms:
             words, advice, icon, colour = labels.alarm(alarm)
             found.append(Banner(colour, icon, words, advice))
-    if told and view.online:
+    if summary and view.online:
         found += [
-            Banner("warning", "alert-circle", gettext("Line %(line)s does not work") % {"line": line.line}, line.error)
-            for line in told.lines
+            Banner(
+                "warning",
+                "alert-circle",
+                gettext("Line %(line)s does not work") % {"line": line.line},
+                told(line.error),
+            )
+            for line in summary.lines
             if line.state == "backing_off"
         ]
     return found

@@ -39,6 +39,7 @@ from central.registry.models import (
 )
 from central.settings import CceeSettings
 from central.store.engine import Database
+from edge.errors import WrongMeterError
 from ext.profile import pack
 from shared.intervals import day_range, local_date
 from shared.quality import Quality
@@ -109,8 +110,17 @@ class Plan:
 PLANS: Final = (
     Plan("m-0001", "06647671", 0, "ok", 0, 1.0),
     Plan("m-0002", "06647673", 0, "ok", 3, 2.6, "hours"),
-    Plan("m-0003", "08910754", 0, "unreachable", 6, 0.7, "now", "no answer after 3 attempts"),
-    Plan("m-0004", "07408071", 0, "wrong_serial", 2, 0.4, "days", "meter answers as 07408072"),
+    Plan(
+        "m-0003",
+        "08910754",
+        0,
+        "unreachable",
+        6,
+        0.7,
+        "now",
+        "meter 08910754: command 21 was sent 7 times without an answer",
+    ),
+    Plan("m-0004", "07408071", 0, "wrong_serial", 2, 0.4, "days", str(WrongMeterError("07408071", "07408072"))),
     Plan("m-0005", "05622103", 0, "unreconciled", 5, 1.4),
     Plan("m-0006", "06647683", 1, "ok", 1, 3.1, "hours"),
     Plan("m-0007", "07582095", 1, "ok", 4, 0.2, registered=False),

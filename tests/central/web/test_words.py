@@ -26,8 +26,10 @@ from central.web.views.event_details import detail
 from central.web.views.outcome import CODES, Problem, problems_of
 from edge.commands.answer import CODES as EDGE_CODES
 from edge.config import parse
-from edge.drivers.abnt.commands import COMMANDS, Kind
-from edge.errors import ConfigError
+from edge.drivers.abnt import billing, driver, session
+from edge.drivers.abnt.commands import COMMANDS, OCCURRENCE, OCCURRENCES, Kind, refusal_reason
+from edge.errors import ConfigError, WrongMeterError
+from edge.lines import line, pipe, serial, tcp
 from shared.intervals import zone
 from shared.quantities import Quantity
 from shared.wire import EVENT_KINDS, MeterState
@@ -97,6 +99,34 @@ def test_what_gateways_answer_is_known() -> None:
     fixed = re.findall(r'(?:text = |, )"([a-z][^"{}]{25,})"', source)
     assert len(fixed) > 5
     assert [text for text in fixed if told(text) == text] == []
+
+
+def test_why_a_meter_is_not_read_is_known() -> None:
+    """Whatever lines and driver raise for people to see has a translation."""
+    shown = {"LinkError", "SilenceError", "NoiseError", "BusyError", "PreemptedError", "ProtocolError",
+             "NotPermittedError"}  # fmt: skip
+    said = {
+        re.sub("^7", "meter 7: command 7", text) if module is session else text  # what the session calls ``what``
+        for module in (line, pipe, serial, tcp, billing, driver, session)
+        for node in ast.walk(ast.parse(getsource(module)))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in shown
+        if isinstance(node.args[0], ast.JoinedStr | ast.Constant)
+        for text in [_filled(node.args[0])]
+    }
+    said -= {"7 7", "7: 7"}  # a pipe's own reason (below), and what the operating system says
+    said |= {"10.0.0.1:5000 closed the connection", "10.0.0.1:5000 broke: [Errno 110] timed out"}
+    said |= {
+        str(WrongMeterError("1", "2")),
+        *(f"the meter refused command 20: {_refusal(code)}" for code in OCCURRENCES),
+    }
+    activate("pt_BR")
+    assert len(said) > 40
+    assert {text for text in said if told(text) == text} == set()
+    assert not any(word in told(text) for text in said for word in (" the ", " meter ", " line "))
+
+
+def _refusal(code: int) -> str:
+    return refusal_reason(OCCURRENCE, code, 0)
 
 
 def test_what_the_guardian_says_is_known() -> None:
