@@ -158,6 +158,9 @@ APPLIED: Final = (
 )
 
 
+_REFUSED: Final = "10.2.0.17:5000 refused the connection: nothing listens on port 5000 there"
+
+
 async def seed(database: Database, now: int) -> None:
     """Fill an empty database; ``now`` is the instant at which everything ends."""
     ours = TenantOf("demo", "Distribuidora Demonstração", ZONE.key)
@@ -260,7 +263,7 @@ async def _gateways(db: AsyncSession, tenant: Tenant, now: int) -> list[Gateway]
             [
                 LineState("rs485-1", "busy", "planned:m-0001", 2, "", now - 2),
                 LineState("tcp-2", "idle", "", 0, "", now - 40),
-                LineState("optical-3", "backing_off", "", 1, "connection refused by 10.2.0.17:5000", now - 900),
+                LineState("optical-3", "backing_off", "", 1, _REFUSED, now - 900),
             ] if online else [LineState("tcp-1", "idle")],
             [_state(plan, now) for plan in PLANS if plan.gateway == number],
             [] if online else ["spool_full: the spool is full: readings pause"],
