@@ -261,7 +261,7 @@ async def _gateways(db: AsyncSession, tenant: Tenant, now: int) -> list[Gateway]
         state = GatewayState(
             contact, online, "0.1.0", bytes(16), "9f2c41aa", now - 86400 * 9, 3 if online else 1840,
             [
-                LineState("rs485-1", "busy", "planned:m-0001", 2, "", now - 2),
+                LineState("rs485-1", "busy", "m-0001", 2, "", now - 2),
                 LineState("tcp-2", "idle", "", 0, "", now - 40),
                 LineState("optical-3", "backing_off", "", 1, _REFUSED, now - 900),
             ] if online else [LineState("tcp-1", "idle")],
