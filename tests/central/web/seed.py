@@ -107,19 +107,14 @@ class Plan:
     registered: bool = True
 
 
+#: As the gateway says why it does not read.
+_SILENT: Final = "meter 08910754: command 21 was sent 7 times without an answer"
+_REFUSED: Final = "10.2.0.17:5000 refused the connection: nothing listens on port 5000 there"
+
 PLANS: Final = (
     Plan("m-0001", "06647671", 0, "ok", 0, 1.0),
     Plan("m-0002", "06647673", 0, "ok", 3, 2.6, "hours"),
-    Plan(
-        "m-0003",
-        "08910754",
-        0,
-        "unreachable",
-        6,
-        0.7,
-        "now",
-        "meter 08910754: command 21 was sent 7 times without an answer",
-    ),
+    Plan("m-0003", "08910754", 0, "unreachable", 6, 0.7, "now", _SILENT),
     Plan("m-0004", "07408071", 0, "wrong_serial", 2, 0.4, "days", str(WrongMeterError("07408071", "07408072"))),
     Plan("m-0005", "05622103", 0, "unreconciled", 5, 1.4),
     Plan("m-0006", "06647683", 1, "ok", 1, 3.1, "hours"),
@@ -156,9 +151,6 @@ APPLIED: Final = (
     ),
     ("not_permitted", "permissions.apply_config is off in the gateway's configuration"),
 )
-
-
-_REFUSED: Final = "10.2.0.17:5000 refused the connection: nothing listens on port 5000 there"
 
 
 async def seed(database: Database, now: int) -> None:

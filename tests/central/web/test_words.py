@@ -26,7 +26,7 @@ from central.web.views.event_details import detail
 from central.web.views.outcome import CODES, Problem, problems_of
 from edge.commands.answer import CODES as EDGE_CODES
 from edge.config import parse
-from edge.drivers.abnt import billing, driver, session
+from edge.drivers.abnt import billing, driver, reading, session
 from edge.drivers.abnt.commands import COMMANDS, OCCURRENCE, OCCURRENCES, Kind, refusal_reason
 from edge.errors import ConfigError, WrongMeterError
 from edge.lines import line, pipe, serial, tcp
@@ -107,7 +107,7 @@ def test_why_a_meter_is_not_read_is_known() -> None:
              "NotPermittedError"}  # fmt: skip
     said = {
         re.sub("^7", "meter 7: command 7", text) if module is session else text  # what the session calls ``what``
-        for module in (line, pipe, serial, tcp, billing, driver, session)
+        for module in (line, pipe, serial, tcp, billing, driver, reading, session)
         for node in ast.walk(ast.parse(getsource(module)))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in shown
         if isinstance(node.args[0], ast.JoinedStr | ast.Constant)
@@ -119,6 +119,7 @@ def test_why_a_meter_is_not_read_is_known() -> None:
         str(WrongMeterError("1", "2")),
         *(f"the meter refused command 20: {_refusal(code)}" for code in OCCURRENCES),
     }
+    said |= set(OCCURRENCES.values()) - {"watchdog"}  # the same word
     activate("pt_BR")
     assert len(said) > 40
     assert {text for text in said if told(text) == text} == set()
