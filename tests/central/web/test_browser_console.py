@@ -52,6 +52,19 @@ def test_trees_by_keyboard(desk: Watched) -> None:
     assert desk.faults == []
 
 
+def test_a_level_opens_before_htmx_has_looked_at_it(desk: Watched) -> None:
+    """A key comes faster than htmx settles what it brought; here it takes its time."""
+    page = desk.page
+    desk.open("/gateways")
+    page.evaluate("htmx.config.defaultSettleDelay = 20000")
+    _press(page, "/")
+    page.wait_for_selector("#tree-business [role=treeitem]")
+    _press(page, "ArrowDown", "ArrowDown")
+    assert page.evaluate(FOCUSED) == "Região Leste"
+    _press(page, "ArrowRight")
+    page.wait_for_selector("[role=treeitem] [role=treeitem]", timeout=8000)
+
+
 def test_search_by_keyboard(desk: Watched) -> None:
     page = desk.page
     desk.open("/profile")
